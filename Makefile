@@ -1,0 +1,41 @@
+# The two commands: make run, make test. The rest is for those who work on it.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+DATA    ?= .demo
+BIN      = bin/sallyport
+
+export CGO_ENABLED = 0
+
+.PHONY: run build test check lint bench fuzz clean help
+
+help:      ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+run: build ## build and start the demo; Ctrl-C stops it, DATA=dir chooses its folder
+	@exec $(BIN) demo --data $(DATA)
+
+build:     ## build bin/sallyport
+	@mkdir -p bin
+	@$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./cmd/sallyport
+
+test:      ## install what the tests need, and run all of them
+	@./scripts/test-setup
+	CI=true CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 15m ./...
+
+check: lint test ## what a change has to pass
+
+lint:      ## vet, format, golangci-lint (pinned in tools/go.mod)
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	cd tools && $(GO) build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	bin/golangci-lint run ./...
+
+bench:     ## benchmarks of the hot paths, each beside its bare floor
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime 1s ./internal/token ./internal/authserver ./internal/gateway ./internal/snapshot
+
+fuzz:      ## run every fuzz target for FUZZTIME (default 20s)
+	@./scripts/fuzz $(or $(FUZZTIME),20s)
+
+clean:     ## remove what was built, and the demo's data
+	rm -rf bin $(DATA)
