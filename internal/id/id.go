@@ -1,0 +1,42 @@
+// Package id holds the typed identifiers of the marketplace. An identifier is
+// a prefix that tells its kind and 130 random bits, so that one can be read in
+// a log line without a schema and cannot be guessed or mixed up in code.
+package id
+
+import (
+	"crypto/rand"
+	"strings"
+)
+
+// The kinds of identifier.
+type (
+	Org           string // org_…  an organization
+	App           string // app_…  an app: one OAuth client in one environment
+	Credential    string // cred_… one client secret of an app
+	Subscription  string // sub_…  an organization's subscription to a product
+	OperatorToken string // op_…   a token of the management API
+)
+
+// NewOrg returns a fresh organization id.
+func NewOrg() Org { return Org("org_" + random()) }
+
+// NewApp returns a fresh app id.
+func NewApp() App { return App("app_" + random()) }
+
+// NewCredential returns a fresh credential id.
+func NewCredential() Credential { return Credential("cred_" + random()) }
+
+// NewSubscription returns a fresh subscription id.
+func NewSubscription() Subscription { return Subscription("sub_" + random()) }
+
+// NewOperatorToken returns a fresh operator token id.
+func NewOperatorToken() OperatorToken { return OperatorToken("op_" + random()) }
+
+// NewClientID returns a fresh client_id: 32 lower-case letters and digits, the
+// shape that deployed clients already store.
+func NewClientID() string {
+	return (random() + random())[:32]
+}
+
+// random is 26 lower-case base32 characters, 130 bits.
+func random() string { return strings.ToLower(rand.Text()) }
