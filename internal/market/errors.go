@@ -1,0 +1,62 @@
+package market
+
+import "fmt"
+
+// Code is the kind of a refusal. A Code is itself an error, so that
+// errors.Is(err, market.NotFound) reads well.
+type Code string
+
+// The codes. Every surface maps all of them, in one switch.
+const (
+	InvalidInput Code = "invalid"     // a value breaks a rule; Field names it
+	NotFound     Code = "not_found"   // there is no such thing
+	Conflict     Code = "conflict"    // its state, or another's, does not allow it
+	Forbidden    Code = "forbidden"   // known, but not allowed
+	Unavailable  Code = "unavailable" // the store is away: try again
+)
+
+// Codes lists every code.
+func Codes() []Code { return []Code{InvalidInput, NotFound, Conflict, Forbidden, Unavailable} }
+
+// Error implements error.
+func (c Code) Error() string { return string(c) }
+
+// Error is a refusal. Public and Hint may be shown to whoever asked; Err is for
+// the log alone.
+type Error struct {
+	Code   Code
+	Field  string // the offending field, for InvalidInput
+	Public string // what is wrong
+	Hint   string // what to do next; may be empty
+	Err    error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	text := e.Public
+	if e.Field != "" {
+		text = e.Field + ": " + text
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the code and the cause.
+func (e *Error) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Code}
+	}
+	return []error{e.Code, e.Err}
+}
+
+// Invalid is an error about one field of an input.
+func Invalid(field, format string, args ...any) *Error {
+	return &Error{Code: InvalidInput, Field: field, Public: fmt.Sprintf(format, args...)}
+}
+
+// Missing is the error for a thing that is not there.
+func Missing(kind, name string) *Error {
+	return &Error{Code: NotFound, Public: fmt.Sprintf("there is no %s %q", kind, name)}
+}
