@@ -1,0 +1,87 @@
+// Package httpx is what the four surfaces share of HTTP: handlers that return
+// errors, one access record per request, trace ids, JSON in and out, and the
+// limits of a server.
+//
+// The flow of a request: [Record] (outermost) gives it a trace id and a record,
+// runs the surface, and writes the record as one log line whatever happened;
+// handlers add facts with [Note]. [Handle] turns a handler's error into an
+// answer by the surface's own mapping.
+//
+// It does not know what an error means: surfaces map them.
+package httpx
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// HandlerFunc is a handler that returns its error instead of writing it.
+type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+// Handle runs h, and answers its error by fail.
+func Handle(h HandlerFunc, fail func(w http.ResponseWriter, r *http.Request, err error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			fail(w, r, err)
+		}
+	})
+}
+
+// Limits of every listener. A body has no deadline of its own here: surfaces
+// that read bodies whole bound them, and the gateway streams.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10
+)
+
+// NewServer returns a server for handler with the limits of every listener.
+// TLS below 1.2 is refused (CONTRACT 1.3).
+func NewServer(handler http.Handler, config *tls.Config, logger *slog.Logger) *http.Server {
+	if config != nil {
+		config.MinVersion = tls.VersionTLS12
+	}
+	return &http.Server{
+		Handler:           handler,
+		TLSConfig:         config,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// RemoteAddr returns the caller's address, without a zone or a mapping to IPv6.
+func RemoteAddr(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap().WithZone("")
+}
+
+// Network returns the network that addr is in, coarse enough to be kept: /24
+// for IPv4, /48 for IPv6.
+func Network(addr netip.Addr) string {
+	bits := 48
+	if addr.Is4() {
+		bits = 24
+	}
+	prefix, err := addr.Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return prefix.String()
+}
+
+type contextKey struct{}
+
+// from returns the request's record; nil outside of [Record].
+func from(ctx context.Context) *entry {
+	e, _ := ctx.Value(contextKey{}).(*entry)
+	return e
+}

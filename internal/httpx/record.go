@@ -1,0 +1,117 @@
+package httpx
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// entry is a request's access record while it is being made. One goroutine,
+// the handler's, writes it.
+type entry struct {
+	trace string
+	attrs []slog.Attr
+}
+
+// Recording says how requests are recorded. All fields are needed.
+type Recording struct {
+	Logger  *slog.Logger
+	Surface string // "sandbox", "production", "management", "portal"
+	Trace   TraceHeaders
+	Now     func() time.Time
+	// Fail answers a request whose handler panicked before it wrote.
+	Fail func(w http.ResponseWriter, r *http.Request, err error)
+}
+
+// Record gives each request a trace id and an access record, and logs the
+// record when it is done. It never logs a header, a query or a body.
+func Record(next http.Handler, rec Recording) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := rec.Now()
+		e := &entry{trace: rec.Trace.of(r.Header)}
+		r = r.WithContext(context.WithValue(r.Context(), contextKey{}, e))
+		rec.Trace.answer(w.Header(), e.trace)
+		sw := &statusWriter{ResponseWriter: w}
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler { //nolint:errorlint // the sentinel is panicked as it is
+					rec.log(r, sw, e, start)
+					panic(p)
+				}
+				rec.Logger.LogAttrs(r.Context(), slog.LevelError, "panic", slog.Any("panic", p),
+					slog.String("trace_id", e.trace), slog.String("stack", string(debug.Stack())))
+				if sw.status == 0 {
+					rec.Fail(sw, r, errPanic)
+				}
+			}
+			rec.log(r, sw, e, start)
+		}()
+		next.ServeHTTP(sw, r)
+	})
+}
+
+type panicError struct{}
+
+func (panicError) Error() string { return "internal error" }
+
+// errPanic stands for a panic, whose own text is for the log alone.
+var errPanic error = panicError{}
+
+func (rec Recording) log(r *http.Request, w *statusWriter, e *entry, start time.Time) {
+	status := w.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	level := slog.LevelInfo
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelWarn
+	}
+	attrs := append(make([]slog.Attr, 0, 9+len(e.attrs)),
+		slog.String("surface", rec.Surface),
+		slog.String("trace_id", e.trace),
+		slog.String("method", r.Method),
+		slog.String("path", r.URL.Path),
+		slog.Int("status", status),
+		slog.Int64("bytes", w.written),
+		slog.Duration("took", rec.Now().Sub(start)),
+		slog.String("remote", RemoteAddr(r).String()),
+	)
+	rec.Logger.LogAttrs(r.Context(), level, "request", append(attrs, e.attrs...)...)
+}
+
+// Note adds facts to the request's access record. They must hold no secret, no
+// token and nothing of a body.
+func Note(ctx context.Context, attrs ...slog.Attr) {
+	if e := from(ctx); e != nil {
+		e.attrs = append(e.attrs, attrs...)
+	}
+}
+
+// statusWriter remembers what was answered.
+type statusWriter struct {
+	http.ResponseWriter
+	status  int
+	written int64
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 && status >= http.StatusOK || status == http.StatusSwitchingProtocols {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.written += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the writer beneath, to flush,
+// hijack and set deadlines.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
