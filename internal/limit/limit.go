@@ -1,0 +1,83 @@
+// Package limit bounds how often something may happen for a key, in memory of
+// a fixed size.
+//
+// A [Table] is a set of GCRA limiters (generic cell rate algorithm), one per
+// key: each remembers only when it would be empty again. Keys are hashed under
+// a random seed into buckets of a few slots; when a bucket is full, the limiter
+// that is nearest to empty makes room. So memory does not grow with the number
+// of keys, and an attacker with many keys can at most make the table forget
+// limiters that were about to forget by themselves.
+//
+// It does not share counts between nodes.
+package limit
+
+import (
+	"hash/maphash"
+	"sync"
+	"time"
+)
+
+const slotsPerBucket = 8
+
+// Table limits keys. Create it with [New].
+type Table struct {
+	interval int64 // nanoseconds that one event costs
+	burst    int64 // nanoseconds that may be owed
+	seed     maphash.Seed
+	buckets  []bucket
+}
+
+type bucket struct {
+	mu    sync.Mutex
+	slots [slotsPerBucket]slot
+}
+
+type slot struct {
+	key   uint64
+	empty int64 // Unix nanoseconds when all that happened is paid back
+}
+
+// New returns a table that lets each key do burst events at once and rate
+// events a second after that, for about size keys at a time.
+func New(rate float64, burst, size int) *Table {
+	interval := int64(float64(time.Second) / rate)
+	return &Table{
+		interval: interval,
+		burst:    interval * int64(burst),
+		seed:     maphash.MakeSeed(),
+		buckets:  make([]bucket, max(1, size/slotsPerBucket)),
+	}
+}
+
+// Take counts one event for key at now, if key is within its limit. If it is
+// not, nothing is counted, and wait says when one event will fit.
+func (t *Table) Take(key string, now time.Time) (wait time.Duration, ok bool) {
+	h := maphash.String(t.seed, key) | 1 // 0 marks a free slot
+	b := &t.buckets[(h>>1)%uint64(len(t.buckets))]
+	at := now.UnixNano()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.slot(h)
+	empty := max(s.empty, at)
+	if over := empty + t.interval - at - t.burst; over > 0 {
+		return time.Duration(over), false
+	}
+	*s = slot{key: h, empty: empty + t.interval}
+	return 0, true
+}
+
+// slot returns the key's slot, or the one that makes room for it, emptied.
+func (b *bucket) slot(key uint64) *slot {
+	oldest := &b.slots[0]
+	for i := range b.slots {
+		s := &b.slots[i]
+		if s.key == key {
+			return s
+		}
+		if s.empty < oldest.empty {
+			oldest = s
+		}
+	}
+	*oldest = slot{key: key}
+	return oldest
+}
