@@ -1,0 +1,164 @@
+// Package localca is the certificate authority that a fresh installation makes
+// for itself, so that everything is TLS from the first start (CONTRACT 1.3).
+// The authority is made once and kept in a folder; the certificates that it
+// signs live in memory and are made anew at each start.
+//
+// It is for trials and for machines behind a proxy of their own. It issues
+// nothing to anybody else, and does not revoke.
+package localca
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// How long certificates last. Leaves are made at each start, so they need to
+// last only as long as a process may.
+const (
+	caLife   = 10 * 365 * 24 * time.Hour
+	leafLife = 397 * 24 * time.Hour // the longest that browsers take
+	backdate = time.Hour            // for clocks that are behind
+)
+
+// Authority signs certificates. Make or load it with [Open].
+type Authority struct {
+	File string // the CA certificate, PEM, to be given to clients
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	now  func() time.Time
+}
+
+// Open loads the authority kept in folder, or makes one there: ca.pem, which
+// may be read by all, and ca-key.pem, which only its owner may.
+func Open(folder string, now func() time.Time) (*Authority, error) {
+	a := &Authority{File: filepath.Join(folder, "ca.pem"), now: now}
+	keyFile := filepath.Join(folder, "ca-key.pem")
+	certPEM, certErr := os.ReadFile(a.File)
+	keyPEM, keyErr := os.ReadFile(keyFile)
+	switch {
+	case certErr == nil && keyErr == nil:
+		return a, a.load(certPEM, keyPEM)
+	case errors.Is(certErr, fs.ErrNotExist) && errors.Is(keyErr, fs.ErrNotExist):
+		return a, a.create(keyFile)
+	}
+	return nil, fmt.Errorf("the local CA in %s is not whole: ca.pem and ca-key.pem must both be there and readable, or neither: %w",
+		folder, errors.Join(certErr, keyErr))
+}
+
+func (a *Authority) load(certPEM, keyPEM []byte) error {
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return fmt.Errorf("read the local CA %s: %w", a.File, err)
+	}
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		return fmt.Errorf("read the local CA %s: its key is not an ECDSA key", a.File)
+	}
+	a.cert, a.key = pair.Leaf, key
+	if a.now().After(a.cert.NotAfter) {
+		return fmt.Errorf("the local CA %s has expired: remove it and ca-key.pem, start again, and give clients the new one", a.File)
+	}
+	return nil
+}
+
+func (a *Authority) create(keyFile string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make the local CA's key: %w", err)
+	}
+	now := a.now()
+	template := &x509.Certificate{
+		SerialNumber:          serial(),
+		Subject:               pkix.Name{CommonName: "Sallyport local CA", Organization: []string{"Sallyport"}},
+		NotBefore:             now.Add(-backdate),
+		NotAfter:              now.Add(caLife),
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLenZero:        true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return fmt.Errorf("make the local CA: %w", err)
+	}
+	if a.cert, err = x509.ParseCertificate(der); err != nil {
+		return fmt.Errorf("make the local CA: %w", err)
+	}
+	a.key = key
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("make the local CA: %w", err)
+	}
+	// The key first: a certificate without its key would be taken for an
+	// authority that is not whole.
+	if err := writePEM(keyFile, "PRIVATE KEY", keyDER, 0o600); err != nil {
+		return err
+	}
+	return writePEM(a.File, "CERTIFICATE", der, 0o644)
+}
+
+// Issue makes a server certificate for hosts, which are names or addresses.
+func (a *Authority) Issue(hosts []string) (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make a certificate's key: %w", err)
+	}
+	now := a.now()
+	template := &x509.Certificate{
+		SerialNumber: serial(),
+		Subject:      pkix.Name{CommonName: hosts[0]},
+		NotBefore:    now.Add(-backdate),
+		NotAfter:     now.Add(leafLife),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, host)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	if err != nil {
+		return nil, fmt.Errorf("make a certificate for %s: %w", hosts[0], err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: key}, nil
+}
+
+func serial() *big.Int {
+	n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		panic(err) // crypto/rand does not fail
+	}
+	return n
+}
+
+// writePEM writes a file whole or not at all.
+func writePEM(file, kind string, der []byte, mode fs.FileMode) error {
+	tmp, err := os.CreateTemp(filepath.Dir(file), ".tmp-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	defer os.Remove(tmp.Name()) //nolint:errcheck // gone already when all went well
+	if err := errors.Join(pem.Encode(tmp, &pem.Block{Type: kind, Bytes: der}), tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	if err := os.Rename(tmp.Name(), file); err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	return nil
+}
