@@ -1,0 +1,122 @@
+package snapshot
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/market"
+)
+
+// putOrg swaps an organization in. Both put functions build outside the lock.
+func (m *Model) putOrg(r OrgRecord) {
+	o := &Org{
+		ID: r.Org.ID, Name: r.Org.Name, Active: r.Org.State == market.OrgActive, NotBefore: r.Org.NotBefore,
+		submitters: r.Submitters,
+	}
+	for _, s := range r.Subscriptions {
+		o.subscriptions = append(o.subscriptions, subscription{s.Product, s.State})
+	}
+	slices.SortFunc(o.subscriptions, func(a, b subscription) int { return strings.Compare(a.product, b.product) })
+	for _, t := range r.TINs {
+		if t.State == market.TINAssociated {
+			o.tins = append(o.tins, t.Number)
+		}
+	}
+	slices.Sort(o.tins)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.orgs[o.ID] = o
+}
+
+func (m *Model) dropOrg(org id.Org) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.orgs, org)
+}
+
+func (m *Model) putApp(r AppRecord) {
+	a := &App{
+		ID: r.App.ID, Org: r.App.Org, Environment: r.App.Environment, Name: r.App.Name, DeveloperEmail: r.App.DeveloperEmail,
+		ClientID: r.App.ClientID, Active: r.App.State == market.AppActive, TokenLifetime: r.App.TokenLifetime,
+		ReuseWindow: r.App.ReuseWindow, NotBefore: r.App.NotBefore,
+	}
+	if len(r.App.Products) > 0 {
+		a.Products = slices.Sorted(slices.Values(r.App.Products))
+	}
+	a.credentials = make([]*Credential, len(r.Credentials))
+	for i, c := range r.Credentials {
+		a.credentials[i] = &Credential{ID: c.ID, Hash: c.Hash, Revoked: !c.Revoked.IsZero(), app: a}
+		if !c.Expires.IsZero() {
+			a.credentials[i].Expires = c.Expires.UnixMilli()
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget(a.ID)
+	m.apps[a.ClientID], m.appsByID[a.ID] = a, a
+	for _, c := range a.credentials {
+		m.credentials[c.Hash] = c
+	}
+}
+
+func (m *Model) dropApp(app id.App) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget(app)
+}
+
+func (m *Model) forget(app id.App) {
+	old := m.appsByID[app]
+	if old == nil {
+		return
+	}
+	delete(m.apps, old.ClientID)
+	delete(m.appsByID, app)
+	for _, c := range old.credentials {
+		delete(m.credentials, c.Hash)
+	}
+}
+
+func (m *Model) putRest(r Rest) {
+	var products []market.Product
+	for _, p := range r.Products {
+		if p.State == market.ProductActive {
+			products = append(products, p)
+		}
+	}
+	slices.SortFunc(products, func(a, b market.Product) int { return strings.Compare(a.Name, b.Name) })
+	revoked := make(map[string]int64, len(r.Revocations))
+	now := m.now().Unix()
+	for _, rev := range r.Revocations {
+		if until := rev.Expires.Unix(); until >= now {
+			revoked[rev.JTI] = until
+		}
+	}
+	environment := map[market.Environment]int64{}
+	var platform int64
+	for _, n := range r.NotBefores {
+		if n.Environment == "" {
+			platform = n.Second
+		} else {
+			environment[n.Environment] = n.Second
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.products, m.revoked, m.environment, m.platform = products, revoked, environment, platform
+	m.version.Add(1)
+	m.catalog.Store(r.Catalog)
+}
+
+// sweep forgets revocations of tokens that have ended by themselves.
+func (m *Model) sweep() {
+	now := m.now().Unix()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for jti, until := range m.revoked {
+		if until < now {
+			delete(m.revoked, jti)
+		}
+	}
+}

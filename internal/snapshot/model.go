@@ -1,0 +1,272 @@
+// Package snapshot is the read model that the hot paths decide by: every
+// organization, app, credential, product, subscription, TIN and revocation, in
+// memory, kept fresh by the change feed. Issuing a token and passing a call
+// read nothing else (DESIGN, ideas 1 and 2).
+//
+// [Model.Follow] reads the source whole once, then applies the feed: an entry
+// names an aggregate, which is read again and swapped in. Reading again is
+// idempotent, so a change that was already part of the first read does no harm.
+//
+// Invariants: records are never changed after they are in the model, so that a
+// reader may keep what it was given; one lock covers a lookup, so that a reader
+// sees an app, its organization and its credential as of one moment; the model
+// knows how old it is, and readers refuse to decide by one that is too old.
+//
+// What it does not do: decide. It answers what is, policy says what follows.
+package snapshot
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/market"
+)
+
+// Org is an organization as the hot paths see it. It is never changed.
+type Org struct {
+	ID            id.Org
+	Name          string
+	Active        bool
+	NotBefore     int64
+	subscriptions []subscription // by product
+	tins          []string       // associated, sorted
+	submitters    []market.Submitter
+}
+
+type subscription struct {
+	product string
+	state   market.SubscriptionState
+}
+
+// Subscription returns the state of the organization's subscription to a
+// product, "" if it has none.
+func (o *Org) Subscription(product string) market.SubscriptionState {
+	i, ok := slices.BinarySearchFunc(o.subscriptions, product, func(s subscription, p string) int {
+		return strings.Compare(s.product, p)
+	})
+	if !ok {
+		return ""
+	}
+	return o.subscriptions[i].state
+}
+
+// HasTIN reports whether the TIN is associated with the organization.
+func (o *Org) HasTIN(number string) bool {
+	_, ok := slices.BinarySearch(o.tins, number)
+	return ok
+}
+
+// HasSubmitter reports whether the submitter id is assigned to the organization.
+func (o *Org) HasSubmitter(kind market.SubmitterKind, value string) bool {
+	return slices.ContainsFunc(o.submitters, func(s market.Submitter) bool {
+		return s.Kind == kind && s.Value == value
+	})
+}
+
+// Submitters returns the submitter ids of a kind that are assigned to the
+// organization.
+func (o *Org) Submitters(kind market.SubmitterKind) []string {
+	var out []string
+	for _, s := range o.submitters {
+		if s.Kind == kind {
+			out = append(out, s.Value)
+		}
+	}
+	return out
+}
+
+// App is an app as the hot paths see it. It is never changed: another version
+// of it is another App, so the pointer tells versions apart.
+type App struct {
+	ID             id.App
+	Org            id.Org
+	Environment    market.Environment
+	Name           string
+	DeveloperEmail string
+	ClientID       string
+	Active         bool
+	Products       []string // sorted; nil: not narrowed
+	TokenLifetime  time.Duration
+	ReuseWindow    *time.Duration
+	NotBefore      int64
+	credentials    []*Credential
+}
+
+// Takes reports whether the app is not narrowed to products without this one.
+func (a *App) Takes(product string) bool {
+	if a.Products == nil {
+		return true
+	}
+	_, ok := slices.BinarySearch(a.Products, product)
+	return ok
+}
+
+// Credential is a client secret as the hot paths see it. It is never changed.
+type Credential struct {
+	ID      id.Credential
+	Hash    market.Hash
+	Expires int64 // Unix milliseconds; 0: never
+	Revoked bool
+	app     *App
+}
+
+// ExpiredAt reports whether the secret had expired at now.
+func (c *Credential) ExpiredAt(now time.Time) bool {
+	return c.Expires != 0 && now.UnixMilli() >= c.Expires
+}
+
+// Model is the read model. Create it with [New].
+type Model struct {
+	mu          sync.RWMutex
+	orgs        map[id.Org]*Org
+	apps        map[string]*App // by client_id
+	appsByID    map[id.App]*App
+	credentials map[market.Hash]*Credential
+	revoked     map[string]int64 // jti → Unix second when it is forgotten
+	products    []market.Product // active ones, by name
+	platform    int64            // not-before
+	environment map[market.Environment]int64
+
+	head    atomic.Int64 // Seq that the model is at
+	checked atomic.Int64 // Unix milliseconds when the feed was last read to its end
+	version atomic.Uint64
+	catalog atomic.Int64
+	now     func() time.Time
+}
+
+// New returns an empty model, which is too old for anything until it follows a
+// source.
+func New(now func() time.Time) *Model {
+	return &Model{
+		now:         now,
+		orgs:        map[id.Org]*Org{},
+		apps:        map[string]*App{},
+		appsByID:    map[id.App]*App{},
+		credentials: map[market.Hash]*Credential{},
+		revoked:     map[string]int64{},
+		environment: map[market.Environment]int64{},
+	}
+}
+
+// Client is who stands behind a credential or a client_id, as of one moment.
+type Client struct {
+	App        *App
+	Org        *Org
+	Credential *Credential // nil if not looked up by one
+	NotBefore  int64       // the maximum of platform, environment, organization, app (CONTRACT 2.5)
+	Version    uint64      // of what is shared by all: products and not-befores
+}
+
+// ByCredential returns whose secret has this hash. It does not say whether the
+// secret is live or belongs to the environment at hand: the caller does, so
+// that it can tell the owner which.
+func (m *Model) ByCredential(hash market.Hash) (Client, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	c := m.credentials[hash]
+	if c == nil {
+		return Client{}, false
+	}
+	return m.client(c.app, c)
+}
+
+// ByClientID returns the client with that client_id, of whichever environment.
+func (m *Model) ByClientID(clientID string) (Client, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	a := m.apps[clientID]
+	if a == nil {
+		return Client{}, false
+	}
+	return m.client(a, nil)
+}
+
+// ByToken returns the client that a token names, with the credential it was
+// got with, nil if that is gone; revoked says whether the token itself was
+// revoked.
+func (m *Model) ByToken(clientID string, credential id.Credential, jti string) (c Client, revoked, ok bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	a := m.apps[clientID]
+	if a == nil {
+		return Client{}, false, false
+	}
+	c, ok = m.client(a, nil)
+	for _, cred := range a.credentials {
+		if cred.ID == credential {
+			c.Credential = cred
+		}
+	}
+	_, revoked = m.revoked[jti]
+	return c, revoked, ok
+}
+
+// Revoked reports whether the token with that jti was revoked.
+func (m *Model) Revoked(jti string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	_, revoked := m.revoked[jti]
+	return revoked
+}
+
+func (m *Model) client(a *App, c *Credential) (Client, bool) {
+	o := m.orgs[a.Org]
+	if o == nil {
+		return Client{}, false
+	}
+	return Client{
+		App: a, Org: o, Credential: c,
+		NotBefore: max(m.platform, m.environment[a.Environment], o.NotBefore, a.NotBefore),
+		Version:   m.version.Load(),
+	}, true
+}
+
+// OrgByID returns an organization, nil if there is none.
+func (m *Model) OrgByID(org id.Org) *Org {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.orgs[org]
+}
+
+// Products returns the active products, by name. The slice is not to be changed.
+func (m *Model) Products() []market.Product {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.products
+}
+
+// Active reports whether there is an active product with that name.
+func (m *Model) Active(product string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	_, ok := slices.BinarySearchFunc(m.products, product, func(p market.Product, name string) int {
+		return strings.Compare(p.Name, name)
+	})
+	return ok
+}
+
+// Catalog returns the version of the newest catalogue, 0 if there is none.
+func (m *Model) Catalog() int64 { return m.catalog.Load() }
+
+// Head returns the Seq of the change that the model is at.
+func (m *Model) Head() int64 { return m.head.Load() }
+
+// Age returns how long ago the model was known to be current.
+func (m *Model) Age() time.Duration {
+	checked := m.checked.Load()
+	if checked == 0 {
+		return time.Duration(1<<63 - 1)
+	}
+	return m.now().Sub(time.UnixMilli(checked))
+}
+
+// Size counts what the model holds.
+func (m *Model) Size() (orgs, apps, credentials, revocations int) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.orgs), len(m.apps), len(m.credentials), len(m.revoked)
+}
