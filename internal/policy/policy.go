@@ -1,0 +1,151 @@
+// Package policy decides whether a call may be made and by what it is
+// answered. Its functions are pure: they are told what is (from the snapshot,
+// the token and the request) and say what follows, so that the same question
+// has the same answer at the gateway, in a diagnosis and in a test.
+//
+// The order of the questions is the gateway's: [Standing], [Product],
+// [Submitter], [Source]. Each returns nil or a [Refusal].
+//
+// What it does not do: read requests, or write answers.
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/manifest"
+	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/snapshot"
+	"github.com/sallyport-dev/sallyport/internal/token"
+)
+
+// Code is the kind of a refusal: the `error` that deployed clients match on
+// (CONTRACT 4.2).
+type Code string
+
+// The codes that policy refuses with.
+const (
+	NotApproved    Code = "access_token_not_approved"
+	InvalidProduct Code = "invalid_product"
+	AccessDenied   Code = "access_denied"
+	InvalidRequest Code = "invalid_request"
+)
+
+// Refusal says no: Detail to the caller, with the next step in it; Reason to
+// the owner alone, where it says more.
+type Refusal struct {
+	Code   Code
+	Detail string
+	Reason string
+	Next   string
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Why() }
+
+// Why is the exact reason.
+func (r *Refusal) Why() string {
+	if r.Reason != "" {
+		return r.Reason
+	}
+	return r.Detail
+}
+
+// Standing decides whether a token that verified is still honoured: whose it is
+// must be active, and nothing revoked that stands behind it (CONTRACT 2.5, 4.2).
+func Standing(p *token.Principal, c snapshot.Client, known, revoked bool) *Refusal {
+	ref := &Refusal{Code: NotApproved, Detail: "The access token was revoked, or its app or secret was. Get a new token; if that fails too, make a new secret or ask the operator"}
+	switch {
+	case !known:
+		ref.Reason, ref.Next = "the app of this token is gone", "use the credentials of an app that exists"
+	case revoked:
+		ref.Reason, ref.Next = "the token was revoked", "get a new one"
+	case c.Credential == nil || c.Credential.Revoked:
+		ref.Reason, ref.Next = "the secret that this token was got with was revoked", "get a token with another secret"
+	case p.IssuedAt < c.NotBefore:
+		ref.Reason = "the token was issued before " + time.Unix(c.NotBefore, 0).UTC().Format(time.RFC3339) + ", up to when all were revoked"
+		ref.Next = "get a new one"
+	case !c.App.Active:
+		ref.Reason, ref.Next = "the app is disabled", "enable the app"
+	case !c.Org.Active:
+		ref.Reason, ref.Next = "the organization is suspended", "ask the operator"
+	default:
+		return nil
+	}
+	return ref
+}
+
+// Product decides by which product a call is entitled: one that the API is
+// filed under, that is in the token, and that the organization's subscription
+// opens now (CONTRACT 3.3).
+func Product(api *manifest.API, p *token.Principal, c snapshot.Client, active func(product string) bool) (string, *Refusal) {
+	ref := &Refusal{
+		Code:   InvalidProduct,
+		Detail: fmt.Sprintf("The token does not open this API. It is part of %s: request access to it, then get a new token", strings.Join(api.Products, " and ")),
+	}
+	for _, product := range api.Products {
+		state := c.Org.Subscription(product)
+		switch {
+		case !active(product):
+			ref.Reason, ref.Next = "the product "+product+" is retired", "see the change log for its successor"
+		case state == "":
+			ref.Reason, ref.Next = "the organization has no subscription to "+product, "subscribe to it"
+		case !state.Opens(c.App.Environment):
+			ref.Reason = fmt.Sprintf("the subscription to %s is %q, which does not open %s", product, state, c.App.Environment)
+			ref.Next = nextFor(state)
+		case !c.App.Takes(product):
+			ref.Reason, ref.Next = "the app is narrowed to other products", "add "+product+" to the app's products"
+		case !p.HasProduct(product):
+			ref.Reason, ref.Next = product+" is open to the app, but not in this token, which is older or has a narrower scope", "get a new token"
+		default:
+			return product, nil
+		}
+	}
+	return "", ref
+}
+
+func nextFor(state market.SubscriptionState) string {
+	switch state {
+	case market.SubSandbox:
+		return "request the subscription; an operator approves it with the contract"
+	case market.SubRequested, market.SubSuspended:
+		return "the operator acts next"
+	}
+	return "reopen the subscription"
+}
+
+// SubmitterIDs is what a request says about submitters.
+type SubmitterIDs struct{ Own, Host string }
+
+// Submitter decides whether the submitter ids of a request are the
+// organization's (CONTRACT 4.6, S003). The host's is needed where the
+// organization has one.
+func Submitter(rule *manifest.SubmitterRule, ids SubmitterIDs, org *snapshot.Org) *Refusal {
+	places := func(name string) string {
+		if rule.Pointer == "" {
+			return "the header " + name
+		}
+		return "the header " + name + ", or a {name, value} pair in " + rule.Pointer + " of the body"
+	}
+	switch hasHost := len(org.Submitters(market.SubmitterHost)) > 0; {
+	case ids.Own == "":
+		return &Refusal{Code: InvalidRequest, Detail: "The submitter ID is missing. Send it in " + places(rule.Header)}
+	case hasHost && ids.Host == "":
+		return &Refusal{Code: InvalidRequest, Detail: "The host submitter ID is missing; your account has one. Send it in " + places(rule.HostHeader)}
+	case !org.HasSubmitter(market.SubmitterOwn, ids.Own):
+		return notYours("submitter ID")
+	case ids.Host != "" && !org.HasSubmitter(market.SubmitterHost, ids.Host):
+		return notYours("host submitter ID")
+	}
+	return nil
+}
+
+func notYours(what string) *Refusal {
+	return &Refusal{
+		Code:   AccessDenied,
+		Detail: "The " + what + " is not assigned to your organization. Send the one that you were given, or ask the operator to assign it",
+		Reason: "the " + what + " of the request is not assigned to the organization",
+		Next:   "the operator assigns it",
+	}
+}
