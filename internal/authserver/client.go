@@ -1,0 +1,173 @@
+package authserver
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/oauth"
+	"github.com/sallyport-dev/sallyport/internal/secret"
+	"github.com/sallyport-dev/sallyport/internal/snapshot"
+	"github.com/sallyport-dev/sallyport/internal/usage"
+)
+
+// readAuthorization reads HTTP Basic client authentication: id and secret are
+// form-encoded each, then joined and base64-encoded (RFC 6749 §2.3.1).
+func (q *request) readAuthorization(h http.Header) error {
+	values := h["Authorization"]
+	switch len(values) {
+	case 0:
+		return nil
+	case 1:
+	default:
+		return invalidRequest("Send one Authorization header")
+	}
+	q.basic = parseBasic(values[0])
+	return nil
+}
+
+func parseBasic(header string) *basicCredentials {
+	broken := &basicCredentials{broken: true}
+	scheme, encoded, ok := strings.Cut(header, " ")
+	if !ok || !strings.EqualFold(scheme, "Basic") {
+		return broken
+	}
+	raw, err := base64.StdEncoding.DecodeString(strings.Trim(encoded, " "))
+	if err != nil {
+		return broken
+	}
+	name, pass, ok := strings.Cut(string(raw), ":")
+	if !ok {
+		return broken
+	}
+	if name, err = url.QueryUnescape(name); err != nil || !printable(name) {
+		return broken
+	}
+	if pass, err = url.QueryUnescape(pass); err != nil || !printable(pass) {
+		return broken
+	}
+	return &basicCredentials{id: name, secret: secret.New(pass)}
+}
+
+// credentials returns the one pair that the request authenticates by.
+func (q *request) credentials() (clientID string, text secret.String, err error) {
+	inBody := q.clientSecret.Reveal() != ""
+	switch {
+	case q.basic != nil && (inBody || q.assertion), inBody && q.assertion:
+		return "", text, invalidRequest("Use one way to authenticate the client, not two") // RFC 6749 §2.3
+	case q.basic != nil && q.basic.broken:
+		return "", text, failed(true, "the Authorization header is not a Basic header that can be read")
+	case q.basic != nil && q.clientID != "" && q.clientID != q.basic.id:
+		return "", text, invalidRequest("The client_id of the body is not the one of the Authorization header")
+	case q.basic != nil:
+		return q.basic.id, q.basic.secret, nil
+	}
+	return q.clientID, q.clientSecret, nil
+}
+
+// failed is the refusal of RFC 6749 §5.2 for a client that is not
+// authenticated. Its words are the same whatever the reason.
+func failed(basic bool, reason string) *refusal {
+	return &refusal{
+		status: http.StatusUnauthorized, code: oauth.InvalidClient, basic: basic, reason: reason,
+		say: "Client authentication failed. Check client_id and client_secret, and that they belong to this environment",
+	}
+}
+
+// authenticate finds out which client sent the request.
+func (s *Server) authenticate(r *http.Request, q *request) (snapshot.Client, error) {
+	clientID, text, err := q.credentials()
+	if err != nil {
+		return snapshot.Client{}, err
+	}
+	if s.Model.Age() > s.MaxStale {
+		return snapshot.Client{}, unavailable("the store has been away for longer than may be gone by what is known")
+	}
+	// One keyed hash and one look-up, whatever is wrong: no answer is faster
+	// than another (CONTRACT 2.9).
+	client, found := s.Model.ByCredential(s.Hasher.Hash(text.Reveal()))
+	reason, next := s.whyNot(client, found, clientID, text)
+	if reason == "" {
+		s.Meter.Use(usage.LastUse{Credential: client.Credential.ID, At: s.Now(), From: httpx.Network(httpx.RemoteAddr(r))})
+		return client, nil
+	}
+	ref := failed(q.basic != nil, reason)
+	ref.next = next
+	if found {
+		ref.client = refer(client)
+	} else if owner, ok := s.Model.ByClientID(clientID); ok {
+		ref.client = refer(owner)
+	}
+	if wait, ok := s.Failures.Take(clientID+" "+network(r), s.Now()); !ok {
+		ref.status, ref.code, ref.retry = http.StatusTooManyRequests, oauth.SlowDown, wait
+		ref.say = "Too many failed attempts. Wait before the next one"
+	}
+	return snapshot.Client{}, ref
+}
+
+// whyNot returns why a client is not authenticated, "" if it is, and what its
+// owner may do.
+func (s *Server) whyNot(c snapshot.Client, found bool, clientID string, text secret.String) (reason, next string) {
+	switch {
+	case clientID == "" || text.Reveal() == "":
+		return "client_id or client_secret is missing", "send both, in the body or by HTTP Basic"
+	case !found:
+		return s.whyUnknown(clientID, text)
+	case c.App.ClientID != clientID:
+		return "the secret is one of another client_id", "send the client_id that the secret was made for"
+	case c.App.Environment != s.Environment:
+		return "a " + string(c.App.Environment) + " credential was sent to " + string(s.Environment),
+			"send it to the token URL of " + string(c.App.Environment)
+	case c.Credential.Revoked:
+		return "the secret was revoked", "make a new one"
+	case c.Credential.ExpiredAt(s.Now()):
+		return "the secret has expired", "make a new one"
+	}
+	return "", ""
+}
+
+// whyUnknown tells what can be told about a secret that nobody has.
+func (s *Server) whyUnknown(clientID string, text secret.String) (reason, next string) {
+	owner, known := s.Model.ByClientID(clientID)
+	prefix, intact := market.SecretForm(text)
+	env, ours := s.SecretPrefix[prefix]
+	switch {
+	case !known:
+		return "there is no such client_id", "compare it with the app's"
+	case owner.App.Environment != s.Environment:
+		return "a " + string(owner.App.Environment) + " client_id was sent to " + string(s.Environment),
+			"send it to the token URL of " + string(owner.App.Environment)
+	case strings.Count(text.Reveal(), ".") == 2 && strings.HasPrefix(text.Reveal(), "eyJ"):
+		return "an access token was sent in the place of the secret", "send the client_secret"
+	case ours && !intact:
+		return "the secret has a typing error: its checksum does not hold", "copy it again, whole"
+	case ours && env != s.Environment:
+		return "a secret of " + string(env) + " was sent to " + string(s.Environment), "send the one made for " + string(s.Environment)
+	}
+	return "the secret is not one of this client_id's", "compare its first characters with the app's list; make a new one if it is lost"
+}
+
+func refer(c snapshot.Client) *clientRef {
+	ref := &clientRef{org: string(c.Org.ID), app: string(c.App.ID)}
+	if c.Credential != nil {
+		ref.credential = string(c.Credential.ID)
+	}
+	return ref
+}
+
+func (c *clientRef) ids() (id.Org, id.App, id.Credential) {
+	return id.Org(c.org), id.App(c.app), id.Credential(c.credential)
+}
+
+func network(r *http.Request) string {
+	addr := httpx.RemoteAddr(r)
+	if addr == (netip.Addr{}) {
+		return ""
+	}
+	return httpx.Network(addr)
+}

@@ -1,0 +1,98 @@
+package authserver
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/oauth"
+	"github.com/sallyport-dev/sallyport/internal/snapshot"
+)
+
+// grant is what a token will say.
+type grant struct {
+	client   snapshot.Client
+	products []string
+	scope    string // the products, joined
+	lifetime time.Duration
+}
+
+// grant decides what an authenticated client gets: its live products, narrowed
+// by the scope it asks for. A product's name is the scope for it.
+func (s *Server) grant(c snapshot.Client, scope string, d Dialect) (*grant, error) {
+	if ref := s.mayHaveTokens(c); ref != nil {
+		return nil, ref
+	}
+	g := &grant{client: c, lifetime: c.App.TokenLifetime}
+	wanted, err := parseScope(scope)
+	if err != nil {
+		return nil, err
+	}
+	live := 0
+	var shortest time.Duration
+	for _, p := range s.Model.Products() {
+		if !c.App.Takes(p.Name) || !c.Org.Subscription(p.Name).Opens(s.Environment) {
+			continue
+		}
+		live++
+		if len(wanted) > 0 && !slices.Contains(wanted, p.Name) {
+			continue
+		}
+		g.products = append(g.products, p.Name)
+		if l := p.TokenLifetime; l > 0 && (shortest == 0 || l < shortest) {
+			shortest = l
+		}
+	}
+	switch {
+	case live == 0:
+		return nil, &refusal{
+			status: http.StatusBadRequest, code: oauth.UnauthorizedClient, client: refer(c),
+			say:    "The app has no active product in this environment. Subscribe to one first",
+			reason: "no product is open to the app in " + string(s.Environment),
+			next:   "subscribe the organization to a product; production needs the subscription to be subscribed",
+		}
+	case len(wanted) > 0 && len(g.products) < len(wanted):
+		return nil, &refusal{
+			status: http.StatusBadRequest, code: oauth.InvalidScope, client: refer(c),
+			say: "A requested scope is not one of the app's products. Leave scope out to get all of them",
+		}
+	}
+	if g.lifetime == 0 { // CONTRACT 2.7
+		g.lifetime = shortest
+	}
+	if g.lifetime == 0 {
+		g.lifetime = d.Lifetime()
+	}
+	g.scope = strings.Join(g.products, " ")
+	return g, nil
+}
+
+func (s *Server) mayHaveTokens(c snapshot.Client) *refusal {
+	ref := &refusal{status: http.StatusBadRequest, code: oauth.UnauthorizedClient, client: refer(c)}
+	switch {
+	case !c.Org.Active:
+		ref.say, ref.next = "The organization is suspended", "ask the operator"
+	case !c.App.Active:
+		ref.say, ref.next = "The app is disabled", "enable the app"
+	default:
+		return nil
+	}
+	return ref
+}
+
+// parseScope splits a scope, each token once (RFC 6749 §3.3).
+func parseScope(scope string) ([]string, error) {
+	if len(scope) > 4<<10 {
+		return nil, invalidRequest("The scope is too long")
+	}
+	tokens := strings.Fields(scope)
+	slices.Sort(tokens)
+	tokens = slices.Compact(tokens)
+	for _, t := range tokens {
+		if !oauth.ValidScopeToken(t) {
+			return nil, &refusal{status: http.StatusBadRequest, code: oauth.InvalidScope, say: "The scope holds a character that a scope cannot have"}
+		}
+	}
+	return tokens, nil
+}

@@ -1,0 +1,202 @@
+package authserver
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/keyring"
+	"github.com/sallyport-dev/sallyport/internal/oauth"
+	"github.com/sallyport-dev/sallyport/internal/secret"
+	"github.com/sallyport-dev/sallyport/internal/snapshot"
+	"github.com/sallyport-dev/sallyport/internal/token"
+	"github.com/sallyport-dev/sallyport/internal/usage"
+)
+
+// maxReuseWindow is the longest window in which a token may be given again.
+const maxReuseWindow = 30 * time.Second
+
+// signingPatience is how long a request waits for its turn to sign.
+const signingPatience = 2 * time.Second
+
+// reuseKey tells which requests may be given the same token: the same secret
+// asking the same thing in the same words.
+type reuseKey struct {
+	credential id.Credential
+	dialect    Dialect
+	scope      string // as asked for
+}
+
+// issued is a token that was given out.
+type issued struct {
+	token     secret.String
+	scope     string
+	jti, kid  string
+	at        int64 // iat
+	expires   int64 // exp
+	app       *snapshot.App
+	org       *snapshot.Org
+	version   uint64 // of the model's shared part
+	notBefore int64
+}
+
+// tokenHandler serves one token endpoint.
+func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
+	f := faces[e.Dialect]
+	return func(w http.ResponseWriter, r *http.Request) error {
+		began := s.Now()
+		if e.Dialect == V1 {
+			if s.Legacy.V1Off {
+				return &refusal{status: http.StatusNotFound, code: oauth.InvalidRequest, say: "Version 1 is switched off here. Change the URL to /apip/auth/v2/token; nothing else has to change"}
+			}
+			s.Legacy.announce(w.Header())
+		}
+		q, err := read(r, e)
+		if err != nil {
+			return err
+		}
+		if err := q.checkGrant(); err != nil {
+			return err
+		}
+		client, err := s.authenticate(r, q)
+		if err != nil {
+			return err
+		}
+		t, source, err := s.issue(r.Context(), client, q.scope, e.Dialect)
+		if err != nil {
+			return err
+		}
+		f := f
+		f.alias = f.alias || e.Dialect == V2 && s.Legacy.V1Alias
+		noStore(w.Header())
+		now := s.Now()
+		body := f.answer(make([]byte, 0, 2048), t, t.expires-now.Unix(), t.notBefore)
+		httpx.WriteBody(w, http.StatusOK, "application/json", body)
+		httpx.Note(r.Context(), slog.String("org_id", string(client.Org.ID)), slog.String("app_id", string(client.App.ID)),
+			slog.String("credential_id", string(client.Credential.ID)), slog.String("jti", t.jti), slog.String("source", source))
+		s.Meter.Count(usage.Key{
+			Environment: s.Environment, Org: client.Org.ID, App: client.App.ID, Outcome: "ok", Source: source,
+		}, now, now.Sub(began))
+		return nil
+	}
+}
+
+// checkGrant refuses any grant but client_credentials (S000).
+func (q *request) checkGrant() error {
+	switch q.grantType {
+	case oauth.ClientCredentials:
+		return nil
+	case "":
+		return invalidRequest("The parameter grant_type is missing. Send grant_type=client_credentials")
+	}
+	return &refusal{status: http.StatusBadRequest, code: oauth.UnsupportedGrantType, say: "The only grant type here is client_credentials"}
+}
+
+// issue gives the client a token: the one it got a moment ago, if it may have
+// that again, or a new one.
+func (s *Server) issue(ctx context.Context, c snapshot.Client, scope string, d Dialect) (t *issued, source string, err error) {
+	window := s.window(c.App, d)
+	key := reuseKey{c.Credential.ID, d, scope}
+	if window > 0 {
+		if t, ok := s.reuse.GetIfPresent(key); ok && s.again(t, c, window) {
+			return t, "reused", nil
+		}
+	}
+	g, err := s.grant(c, scope, d)
+	if err != nil {
+		return nil, "", err
+	}
+	if t, err = s.mint(ctx, g, faces[d].typ); err != nil {
+		return nil, "", err
+	}
+	if window > 0 {
+		s.reuse.Set(key, t)
+	}
+	return t, "token", nil
+}
+
+// window is how long after its issue the client may get the same token again
+// (CONTRACT 2.8).
+func (s *Server) window(a *snapshot.App, d Dialect) time.Duration {
+	switch {
+	case !faces[d].reuse && a.ReuseWindow == nil:
+		return 0
+	case a.ReuseWindow != nil:
+		return min(*a.ReuseWindow, maxReuseWindow)
+	}
+	return min(s.ReuseWindow, maxReuseWindow)
+}
+
+// again reports whether t is what the client would get now, but for its age.
+func (s *Server) again(t *issued, c snapshot.Client, window time.Duration) bool {
+	age := s.Now().Unix() - t.at
+	return age >= 0 && age < int64(window/time.Second) &&
+		t.app == c.App && t.org == c.Org && t.version == c.Version && t.notBefore == c.NotBefore &&
+		s.Ring.Lookup(keyring.UseToken, t.kid) != nil && !s.Model.Revoked(t.jti)
+}
+
+// mint signs a new token.
+func (s *Server) mint(ctx context.Context, g *grant, typ string) (*issued, error) {
+	select {
+	case s.signing <- struct{}{}:
+		defer func() { <-s.signing }()
+	default:
+		if err := s.queue(ctx); err != nil {
+			return nil, err
+		}
+		defer func() { <-s.signing }()
+	}
+	key := s.Ring.Signer(keyring.UseToken)
+	if key == nil {
+		return nil, unavailable("there is no signing key")
+	}
+	c := g.client
+	// A not-before of this very second revokes what was issued in it, so what
+	// is issued now says the next one; every verifier allows for that much.
+	at := max(s.Now().Unix(), c.NotBefore)
+	claims := token.Claims{
+		Issuer: s.Issuer, Audience: s.Audience, JTI: token.NewJTI(), Handle: token.NewHandle(),
+		ClientID: c.App.ClientID, Scope: g.scope, Org: string(c.Org.ID), Environment: string(s.Environment),
+		Credential: string(c.Credential.ID), ApplicationName: c.App.Name, DeveloperEmail: c.App.DeveloperEmail,
+		Products: g.products, IssuedAt: at, NotBefore: at, Expires: at + int64(g.lifetime/time.Second),
+	}
+	text, err := token.Mint(key, typ, &claims)
+	if err != nil {
+		return nil, err
+	}
+	return &issued{
+		token: text, scope: g.scope, jti: claims.JTI, kid: key.KID, at: at, expires: claims.Expires,
+		app: c.App, org: c.Org, version: c.Version, notBefore: c.NotBefore,
+	}, nil
+}
+
+// queue waits for a turn to sign. A signature holds a core for a millisecond,
+// so more at once than there are cores only makes all of them late.
+func (s *Server) queue(ctx context.Context) error {
+	timer := time.NewTimer(signingPatience)
+	defer timer.Stop()
+	select {
+	case s.signing <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return unavailable("too many tokens are waiting to be signed")
+	case <-ctx.Done():
+		return unavailable("the client has gone")
+	}
+}
+
+// announce tells v1 clients that their dialect ends (CONTRACT 2.6).
+func (l Legacy) announce(h http.Header) {
+	if !l.Deprecated.IsZero() {
+		h["Deprecation"] = []string{"@" + itoa(l.Deprecated.Unix())} // RFC 9745 §2.1
+	}
+	if !l.Sunset.IsZero() {
+		h["Sunset"] = []string{l.Sunset.UTC().Format(http.TimeFormat)} // RFC 8594 §3
+	}
+	if l.Page != "" {
+		h["Link"] = []string{"<" + l.Page + `>; rel="deprecation"; type="text/html"`} // RFC 9745 §3
+	}
+}

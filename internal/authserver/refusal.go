@@ -1,0 +1,130 @@
+package authserver
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/oauth"
+	"github.com/sallyport-dev/sallyport/internal/usage"
+)
+
+// refusal is an answer that is not a success (RFC 6749 §5.2, CONTRACT 2.9).
+type refusal struct {
+	status int
+	code   oauth.ErrorCode
+	say    string // error_description: %x20-21 / %x23-5B / %x5D-7E, nothing of the request
+	retry  time.Duration
+	basic  bool   // challenge: the client tried the Authorization header
+	allow  string // of a 405
+
+	// For the owner of the credential, not for the wire.
+	reason string
+	next   string
+	client *clientRef
+}
+
+// clientRef is whose request it was, if we know.
+type clientRef struct {
+	org        string
+	app        string
+	credential string
+}
+
+// Error implements error.
+func (r *refusal) Error() string {
+	if r.reason != "" {
+		return string(r.code) + ": " + r.reason
+	}
+	return string(r.code) + ": " + r.say
+}
+
+func invalidRequest(say string) *refusal {
+	return &refusal{status: http.StatusBadRequest, code: oauth.InvalidRequest, say: say}
+}
+
+func unavailable(reason string) *refusal {
+	return &refusal{
+		status: http.StatusServiceUnavailable, code: oauth.TemporarilyUnavailable,
+		say: "The service cannot answer right now. Try again shortly", retry: time.Second, reason: reason,
+	}
+}
+
+func onlyGet(r *http.Request) error {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	return &refusal{status: http.StatusMethodNotAllowed, code: oauth.InvalidRequest, say: "Use GET here", allow: "GET, HEAD"}
+}
+
+func onlyPost(r *http.Request) error {
+	if r.Method == http.MethodPost {
+		return nil
+	}
+	return &refusal{status: http.StatusMethodNotAllowed, code: oauth.InvalidRequest, say: "Use POST here", allow: "POST"}
+}
+
+// fail answers err.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var ref *refusal
+	switch {
+	case errors.As(err, &ref):
+	case errors.Is(err, httpx.ErrTooLarge):
+		ref = &refusal{status: http.StatusRequestEntityTooLarge, code: oauth.InvalidRequest, say: "The body is larger than a token request can be"}
+	case errors.Is(err, market.Unavailable):
+		ref = unavailable(err.Error())
+	default:
+		s.Logger.ErrorContext(r.Context(), "token request failed", slog.Any("error", err), slog.String("trace_id", httpx.Trace(r.Context())))
+		ref = unavailable("internal error")
+	}
+	h := w.Header()
+	noStore(h)
+	if ref.retry > 0 {
+		seconds := int64((ref.retry + time.Second - 1) / time.Second)
+		h["Retry-After"] = []string{strconv.FormatInt(max(1, seconds), 10)}
+	}
+	if ref.basic && ref.status == http.StatusUnauthorized {
+		h["Www-Authenticate"] = []string{`Basic realm="` + string(s.Environment) + `", charset="UTF-8"`}
+	}
+	if ref.allow != "" {
+		h["Allow"] = []string{ref.allow}
+	}
+	httpx.Note(r.Context(), slog.String("error", string(ref.code)))
+	s.keep(r, ref)
+	body, _ := json.Marshal(struct {
+		Error       oauth.ErrorCode `json:"error"`
+		Description string          `json:"error_description"`
+	}{ref.code, ref.say})
+	httpx.WriteBody(w, ref.status, "application/json", append(body, '\n'))
+}
+
+// keep remembers the refusal for whoever may ask why, by its trace id.
+func (s *Server) keep(r *http.Request, ref *refusal) {
+	reason := ref.reason
+	if reason == "" {
+		reason = ref.say
+	}
+	kept := usage.Refusal{
+		Trace: httpx.Trace(r.Context()), At: s.Now(), Environment: s.Environment, Surface: "token",
+		Method: r.Method, Path: r.URL.Path, Status: ref.status, Code: string(ref.code), Reason: reason, Next: ref.next,
+	}
+	key := usage.Key{Environment: s.Environment, Outcome: string(ref.code), Source: "token"}
+	if c := ref.client; c != nil {
+		kept.Org, kept.App, kept.Credential = c.ids()
+		key.Org, key.App = kept.Org, kept.App
+		httpx.Note(r.Context(), slog.String("org_id", c.org), slog.String("app_id", c.app), slog.String("credential_id", c.credential))
+	}
+	s.Refusals.Add(kept)
+	s.Meter.Count(key, kept.At, 0)
+}
+
+// noStore keeps an answer out of every cache (RFC 6749 §5.1).
+func noStore(h http.Header) {
+	h["Cache-Control"] = []string{"no-store"}
+	h["Pragma"] = []string{"no-cache"}
+}

@@ -1,0 +1,155 @@
+// Package authserver is the surface that clients get tokens from: the token
+// endpoints in all their dialects, revocation, introspection, and the metadata
+// and keys that others verify by (CONTRACT §2, §3).
+//
+// A token request goes one way, whatever its dialect:
+//
+//	parse the body once            request.go
+//	authenticate the client        client.go   from the snapshot, never SQL
+//	choose products, scope, life   grant.go
+//	sign, or the same token again  issue.go
+//	answer by the dialect's table  dialect.go
+//
+// A refusal is a value of type [*refusal] from whichever step, and becomes
+// bytes in one place (refusal.go): the caller is told what RFC 6749 §5.2 has
+// words for, the owner of the credential is told why.
+//
+// Invariants: no I/O between a request and its answer, but for revocation,
+// which is durable before it is acknowledged; unknown client, wrong secret,
+// other environment and dead secret take the same path and get the same words;
+// credentials in the URL are never read.
+package authserver
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/keyring"
+	"github.com/sallyport-dev/sallyport/internal/limit"
+	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/snapshot"
+	"github.com/sallyport-dev/sallyport/internal/token"
+	"github.com/sallyport-dev/sallyport/internal/usage"
+)
+
+// Config is what a Server is made of. All fields are needed unless they say
+// otherwise.
+type Config struct {
+	Environment   market.Environment
+	Issuer        string // https://host[:port][/path], no trailing slash
+	Audience      string // of the tokens: "apiPlatform"
+	Endpoints     []Endpoint
+	SecretPrefix  map[string]market.Environment // which environment a secret's prefix tells
+	ReuseWindow   time.Duration                 // of dialects that give the same token again
+	Leeway        time.Duration                 // of the gateway, on exp
+	MaxStale      time.Duration                 // of the model; older: 503
+	Legacy        Legacy
+	Documentation string // URL for people; may be empty
+
+	Model    *snapshot.Model
+	Ring     *keyring.Ring
+	Verifier *token.Verifier
+	Hasher   market.Hasher
+	Revoker  Revoker
+	Meter    *usage.Meter
+	Refusals *usage.Refusals
+	Failures *limit.Table // by client_id and network
+	Now      func() time.Time
+	Logger   *slog.Logger
+}
+
+// Revoker makes a revocation durable and known everywhere.
+type Revoker interface {
+	Revoke(ctx context.Context, by market.Actor, r market.Revocation) error
+}
+
+// Legacy is about the v1 dialect, which exists for migration only.
+type Legacy struct {
+	Deprecated time.Time // Deprecation header (RFC 9745)
+	Sunset     time.Time // Sunset header (RFC 8594)
+	Page       string    // URL of the migration page
+	V1Off      bool      // v1 is not served
+	V1Alias    bool      // v2 answers carry accessToken too
+}
+
+// Server is the authorization server of one environment.
+type Server struct {
+	Config
+	reuse   *otter.Cache[reuseKey, *issued]
+	signing chan struct{} // as many as may sign at once
+}
+
+// maxReuse bounds how many tokens are remembered to be given again.
+const maxReuse = 1 << 16
+
+// New returns the authorization server.
+func New(c Config) (*Server, error) {
+	reuse, err := otter.New(&otter.Options[reuseKey, *issued]{
+		MaximumSize:      maxReuse,
+		ExpiryCalculator: otter.ExpiryWriting[reuseKey, *issued](maxReuseWindow),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Server{Config: c, reuse: reuse, signing: make(chan struct{}, runtime.GOMAXPROCS(0))}, nil
+}
+
+// Routes returns the handlers by exact path; they check methods themselves.
+func (s *Server) Routes() map[string]http.Handler {
+	routes := map[string]http.Handler{}
+	both := func(path string, h http.Handler) {
+		routes[path], routes[path+"/"] = h, h
+	}
+	for _, e := range s.Endpoints {
+		both(e.Path, s.handle(s.tokenHandler(e)))
+		both(e.healthPath(), s.handle(s.healthHandler(e)))
+	}
+	both("/oauth2/revoke", s.handle(s.revoke))
+	both("/oauth2/introspect", s.handle(s.introspect))
+	metadata := s.document(s.metadata())
+	path := issuerPath(s.Issuer)
+	routes["/.well-known/oauth-authorization-server"+path] = metadata // RFC 8414 §3.1
+	routes["/.well-known/openid-configuration"+path] = metadata
+	routes[path+"/.well-known/openid-configuration"] = metadata // OpenID Connect Discovery §4
+	routes["/.well-known/jwks.json"] = s.handle(s.jwks(keyring.UseToken))
+	routes["/.well-known/identity-jwks.json"] = s.handle(s.jwks(keyring.UseIdentity))
+	return routes
+}
+
+func (s *Server) handle(h httpx.HandlerFunc) http.Handler { return httpx.Handle(h, s.fail) }
+
+// Fail answers an error that no handler of ours got to answer.
+func (s *Server) Fail(w http.ResponseWriter, r *http.Request, err error) { s.fail(w, r, err) }
+
+func issuerPath(issuer string) string {
+	_, rest, _ := strings.Cut(issuer, "://")
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		return strings.TrimSuffix(rest[i:], "/")
+	}
+	return ""
+}
+
+// document serves a JSON document that does not change while we run.
+func (s *Server) document(v any) http.Handler {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // a document of ours that cannot be encoded is a bug
+	}
+	return s.handle(func(w http.ResponseWriter, r *http.Request) error {
+		if err := onlyGet(r); err != nil {
+			return err
+		}
+		w.Header()["Cache-Control"] = []string{"public, max-age=300"}
+		w.Header()["Access-Control-Allow-Origin"] = []string{"*"}
+		httpx.WriteBody(w, http.StatusOK, "application/json", body)
+		return nil
+	})
+}
