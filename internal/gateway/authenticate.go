@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/oauth"
+	"github.com/sallyport-dev/sallyport/internal/policy"
+	"github.com/sallyport-dev/sallyport/internal/token"
+)
+
+// authenticate finds out whose token the call brings, and whether it is
+// honoured now.
+func (g *Gateway) authenticate(c *call) error {
+	if g.Model.Age() > g.MaxStale {
+		return unavailable("the store has been away for longer than may be gone by what is known")
+	}
+	if c.public {
+		return nil
+	}
+	raw, err := g.bearer(c)
+	if err != nil {
+		return err
+	}
+	principal, err := g.Verifier.Verify(raw)
+	if err != nil {
+		return g.notVerified(raw, err)
+	}
+	c.principal = principal
+	client, revoked, known := g.authority(principal)
+	if no := policy.Standing(principal, client, known, revoked); no != nil {
+		if known {
+			c.client = client
+		}
+		return no
+	}
+	c.client = client
+	return nil
+}
+
+// bearer returns the token of the Authorization header (RFC 6750 §2.1), or of
+// IMA-Token on the routes that take it (S000). A token in the URL is ignored.
+func (g *Gateway) bearer(c *call) (string, error) {
+	values := c.r.Header["Authorization"]
+	if c.api.Request.IMAToken {
+		values = append(values[:len(values):len(values)], c.r.Header["Ima-Token"]...)
+	}
+	if len(values) > 1 {
+		return "", &refusal{
+			status: http.StatusBadRequest, code: codeInvalidRequest, bearer: true, challenge: oauth.BearerInvalidRequest,
+			detail: "The access token was sent more than once. Send it in one header",
+		}
+	}
+	if len(values) == 0 {
+		return "", g.missingToken()
+	}
+	scheme, raw, hasScheme := strings.Cut(values[0], " ")
+	if !hasScheme && len(c.r.Header["Ima-Token"]) == 1 && c.api.Request.IMAToken && len(c.r.Header["Authorization"]) == 0 {
+		return values[0], nil // IMA-Token may come without a scheme
+	}
+	if !strings.EqualFold(scheme, "Bearer") || raw == "" {
+		return "", g.missingToken()
+	}
+	return raw, nil
+}
+
+func (g *Gateway) missingToken() *refusal {
+	ref := &refusal{
+		status: http.StatusUnauthorized, code: codeInvalidRequest, bearer: true,
+		detail: "The access token is missing. Get one from the token endpoint and send it as Authorization: Bearer",
+	}
+	if g.Options.MissingTokenIs400 {
+		ref.status = http.StatusBadRequest
+	}
+	return ref
+}
+
+// notVerified refuses a token, and finds out for its owner, if it has one, what
+// it was.
+func (g *Gateway) notVerified(raw string, err error) *refusal {
+	ref := &refusal{
+		status: http.StatusUnauthorized, code: codeInvalidToken, bearer: true, challenge: oauth.BearerInvalidToken,
+		detail: "The access token is not valid here. Get a new one from the token endpoint of this environment",
+		reason: err.Error(), next: "get a new token from this environment's token endpoint",
+	}
+	if errors.Is(err, token.ErrExpired) {
+		ref.code, ref.detail = codeExpired, "The access token has expired. Get a new one, a little ahead of time"
+		ref.next = "get a new token ahead of the end of this one's life"
+		ref.owner, _ = g.Verifier.Peek(raw)
+		if ref.owner != nil {
+			ref.reason = "the token expired " + g.Now().Sub(time.Unix(ref.owner.Expires, 0)).Round(time.Second).String() + " ago"
+		}
+		return ref
+	}
+	for env, other := range g.Foreign {
+		if owner, err := other.Peek(raw); err == nil {
+			ref.owner = owner
+			ref.reason = "a " + string(env) + " token was sent to " + string(g.Environment)
+			ref.next = "send it to the gateway of " + string(env) + ", or get one for " + string(g.Environment)
+		}
+	}
+	return ref
+}

@@ -1,0 +1,109 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/manifest"
+	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/strictjson"
+)
+
+// defaultMaxBody bounds a body that has to be read, where the manifest does not.
+const defaultMaxBody = 1 << 20
+
+// body is a request body that was read.
+type body struct {
+	raw      []byte
+	document any // decoded, if it is JSON
+}
+
+// read reads the body, if it has to be looked at: to be checked against the
+// document, to be searched for a TIN or a submitter id, or because mock data
+// may be chosen by it. Any other body streams past, unseen.
+func (g *Gateway) read(c *call) error {
+	if !g.looksInto(c) {
+		return nil
+	}
+	limit := c.api.Request.MaxBody
+	if limit == 0 {
+		limit = defaultMaxBody
+	}
+	raw, err := httpx.ReadBody(c.r, limit)
+	switch {
+	case errors.Is(err, httpx.ErrTooLarge):
+		return &refusal{status: http.StatusRequestEntityTooLarge, code: codeTooLarge, detail: "The body is larger than this API takes"}
+	case err != nil:
+		return badBody("The body broke off before its end")
+	}
+	c.body = &body{raw: raw}
+	c.r.Body = io.NopCloser(bytes.NewReader(raw))
+	c.r.ContentLength = int64(len(raw))
+	c.r.TransferEncoding = nil
+	return g.check(c)
+}
+
+// looksInto reports whether the body has to be read. In the sandbox a call that
+// turns out to be answered with mock data always has its body read.
+func (g *Gateway) looksInto(c *call) bool {
+	if c.r.Body == nil || c.r.Body == http.NoBody {
+		return c.checked()
+	}
+	return c.checked() || searched(c.api.Request) || g.mayMock(c)
+}
+
+// mayMock reports whether mock data may answer, before that is decided.
+func (g *Gateway) mayMock(c *call) bool {
+	if g.Environment != market.Sandbox {
+		return false
+	}
+	if _, live := c.api.Upstreams[g.Environment]; !live || c.public || len(c.r.Header["Environment"]) > 0 {
+		return true
+	}
+	return c.client.Org.Subscription(c.product) != market.SubSubscribed
+}
+
+// checked reports whether the operation's body is held to the document.
+func (c *call) checked() bool {
+	return c.api.Request.Validate == manifest.ValidateEnforce && c.operation.Body != nil && c.operation.Body.JSON != nil
+}
+
+// check decodes a JSON body strictly, and holds it to the document where the
+// manifest says so.
+func (g *Gateway) check(c *call) error {
+	types := c.r.Header["Content-Type"]
+	if len(types) > 1 {
+		return badBody("Send one Content-Type")
+	}
+	isJSON := len(types) == 1 && httpx.IsJSON(types[0])
+	switch {
+	case len(c.body.raw) == 0:
+		if c.checked() && c.operation.Body.Required {
+			return badBody("The body is missing; see the API's reference for what it holds")
+		}
+		return nil
+	case !isJSON && c.checked():
+		return &refusal{status: http.StatusUnsupportedMediaType, code: codeMediaType, detail: "Send the body as application/json"}
+	case !isJSON:
+		return nil
+	}
+	if err := strictjson.Unmarshal(c.body.raw, &c.body.document); err != nil {
+		return badBody("The body is not one JSON value in UTF-8 with each member once")
+	}
+	if !c.checked() {
+		return nil
+	}
+	if v := c.operation.Body.JSON.Check(c.body.document); v != nil {
+		ref := badBody("The body does not match the API: " + v.String())
+		ref.field = v.Field
+		return ref
+	}
+	return nil
+}
+
+func badBody(detail string) *refusal {
+	return &refusal{status: http.StatusBadRequest, code: codeInvalidRequest, detail: detail}
+}

@@ -1,0 +1,174 @@
+// Package gateway is the surface that API callers use: it checks a call and
+// has it answered, by the live upstream or with mock data (CONTRACT §4, §5).
+//
+// A call passes the stages of one chain, in [Gateway.chain], each a small
+// method on a *call that returns nil or why not:
+//
+//	canonical     one spelling of the path, for all that follows    path.go
+//	match         the API and its operation                         table.go
+//	authenticate  whose token it is, and that it is honoured now    authenticate.go
+//	entitle       product, submitter                                entitle.go
+//	read          the body, only where it is checked or searched    body.go
+//	choose        TIN; mock or live                                 entitle.go
+//	answer        mock.go, or proxy.go after headers.go
+//
+// and whatever happens it is metered and recorded once. A refusal becomes bytes
+// in one place (refusal.go).
+//
+// Invariants: what was matched is what is forwarded; nothing a caller sends can
+// pass for what the gateway says about the caller; a body that is not checked
+// streams and is never held; an upstream's address or error text never reaches
+// a caller.
+package gateway
+
+import (
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/keyring"
+	"github.com/sallyport-dev/sallyport/internal/manifest"
+	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/openapi"
+	"github.com/sallyport-dev/sallyport/internal/policy"
+	"github.com/sallyport-dev/sallyport/internal/snapshot"
+	"github.com/sallyport-dev/sallyport/internal/token"
+	"github.com/sallyport-dev/sallyport/internal/usage"
+)
+
+// Config is what a Gateway is made of. All fields are needed unless they say
+// otherwise.
+type Config struct {
+	Environment market.Environment
+	Issuer      string // of the tokens and the identity JWTs
+	BaseURL     string // of this gateway, for metadata
+	Docs        string // URL under which errors are explained; may be empty
+	Headers     Headers
+	MaxStale    time.Duration // of the model; older: 503
+	Options     Options
+
+	Model    *snapshot.Model
+	Ring     *keyring.Ring
+	Verifier *token.Verifier
+	Foreign  map[market.Environment]*token.Verifier // of the other environments, for diagnosis
+	Meter    *usage.Meter
+	Refusals *usage.Refusals
+	Now      func() time.Time
+	Logger   *slog.Logger
+}
+
+// Options are departures from the RFCs that some deployed clients want; all off
+// by default (CONTRACT 4.2).
+type Options struct {
+	MissingTokenIs400   bool
+	InvalidProductIs401 bool
+}
+
+// Gateway is the gateway of one environment. Give it a catalogue with SetCatalog.
+type Gateway struct {
+	Config
+	table      atomic.Pointer[table]
+	chain      []func(*call) error
+	identities *otter.Cache[identityKey, string]
+	proxy      *proxy
+	strip      map[string]bool
+}
+
+// New returns a gateway without a route.
+func New(c Config) (*Gateway, error) {
+	identities, err := otter.New(&otter.Options[identityKey, string]{
+		MaximumSize:      maxIdentities,
+		ExpiryCalculator: otter.ExpiryWriting[identityKey, string](identityReuse),
+	})
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{Config: c, identities: identities, strip: c.Headers.stripped()}
+	g.proxy = newProxy(g)
+	g.chain = []func(*call) error{
+		g.canonical, g.match, g.authenticate, g.entitle, g.read, g.submitter, g.choose, g.answer,
+	}
+	g.SetCatalog(&manifest.Catalog{})
+	return g, nil
+}
+
+// call is one request on its way through the chain.
+type call struct {
+	w     http.ResponseWriter
+	r     *http.Request
+	began time.Time
+
+	path      string // canonical, decoded
+	api       *manifest.API
+	operation *openapi.Operation
+	params    map[string]string
+	public    bool // needs no token
+
+	principal *token.Principal
+	client    snapshot.Client
+	product   string
+	body      *body
+	source    policy.Source
+	status    int    // of the answer, once there is one
+	outcome   string // the code of the refusal, if it was one
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{w: w, r: r, began: g.Now()}
+	defer func() { g.finish(c) }()
+	for _, stage := range g.chain {
+		if err := stage(c); err != nil {
+			c.outcome = g.refuse(c, err)
+			return
+		}
+	}
+}
+
+// finish meters and records the call.
+func (g *Gateway) finish(c *call) {
+	outcome := c.outcome
+	if outcome == "" {
+		outcome = "ok"
+		if c.status >= http.StatusBadRequest {
+			outcome = "http_" + string(rune('0'+c.status/100)) + "xx"
+		}
+	}
+	key := usage.Key{Environment: g.Environment, Product: c.product, Outcome: outcome}
+	attrs := make([]slog.Attr, 0, 8)
+	if c.api != nil {
+		key.API = c.api.Name
+		attrs = append(attrs, slog.String("api", c.api.Name))
+	}
+	if c.operation != nil {
+		key.Operation = c.operation.ID
+		attrs = append(attrs, slog.String("operation", c.operation.ID))
+	}
+	if c.client.App != nil {
+		key.Org, key.App = c.client.Org.ID, c.client.App.ID
+		attrs = append(attrs, slog.String("org_id", string(key.Org)), slog.String("app_id", string(key.App)))
+	}
+	if c.principal != nil {
+		attrs = append(attrs, slog.String("jti", c.principal.JTI))
+	}
+	if c.source != (policy.Source{}) {
+		key.Source = "mock"
+		if c.source.Live {
+			key.Source = "live"
+		}
+		attrs = append(attrs, slog.String("source", c.source.String()))
+	}
+	now := g.Now()
+	g.Meter.Count(key, now, now.Sub(c.began))
+	httpx.Note(c.r.Context(), attrs...)
+}
+
+// authority is what the model says of a principal now.
+func (g *Gateway) authority(p *token.Principal) (c snapshot.Client, revoked, known bool) {
+	return g.Model.ByToken(p.ClientID, id.Credential(p.Credential), p.JTI)
+}

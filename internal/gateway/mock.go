@@ -1,0 +1,63 @@
+package gateway
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/mock"
+)
+
+// answer has the call answered, and says by what (CONTRACT 5.4).
+func (g *Gateway) answer(c *call) error {
+	if name := g.Headers.Source; name != "" {
+		c.w.Header()[canonicalHeader(name)] = []string{c.source.String()}
+	}
+	if c.source.Live {
+		return g.proxy.serve(c)
+	}
+	return g.mock(c)
+}
+
+// mock answers from the API's document and rules.
+func (g *Gateway) mock(c *call) error {
+	query, err := url.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return badPath("The query of the URL cannot be read")
+	}
+	req := mock.Request{
+		Operation: c.operation.ID, Method: c.r.Method, Path: c.path, Params: c.params, Header: c.r.Header,
+		Query: query, Trace: httpx.Trace(c.r.Context()),
+	}
+	if c.client.App != nil {
+		req.App = c.client.App.Name
+	}
+	if c.body != nil {
+		req.Body = c.body.document
+	}
+	res := c.api.Mock.Answer(c.api.Document, c.operation, req)
+	if res.Delay > 0 {
+		timer := time.NewTimer(res.Delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-c.r.Context().Done():
+			return nil // nobody is there to answer
+		}
+	}
+	h := c.w.Header()
+	for name, values := range res.Header {
+		h[name] = values
+	}
+	mediaType := res.Header.Get("Content-Type")
+	if mediaType == "" {
+		mediaType = "application/json"
+	}
+	c.status = res.Status
+	if c.r.Method == http.MethodHead {
+		res.Body = nil
+	}
+	httpx.WriteBody(c.w, res.Status, mediaType, res.Body)
+	return nil
+}

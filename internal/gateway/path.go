@@ -1,0 +1,101 @@
+package gateway
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// canonical gives the call the one spelling of its path that is matched,
+// entitled, metered and forwarded. Paths that two readers could read in two
+// ways are refused rather than repaired.
+func (g *Gateway) canonical(c *call) error {
+	path, err := canonicalPath(c.r.URL)
+	if err != nil {
+		return err
+	}
+	if !plainQuery(c.r.URL.RawQuery) {
+		return badPath("The query of the URL cannot be read: use & between parameters, and escape what has to be")
+	}
+	if c.r.Method == http.MethodConnect || c.r.Method == http.MethodTrace {
+		return &refusal{status: http.StatusMethodNotAllowed, code: codeMethod, detail: "CONNECT and TRACE are not served"}
+	}
+	c.path = path
+	return nil
+}
+
+// canonicalPath returns the decoded path, if it has but one reading.
+func canonicalPath(u *url.URL) (string, error) {
+	raw := u.EscapedPath()
+	if u.Opaque != "" || raw == "" || raw[0] != '/' {
+		return "", badPath("The URL must have a path that begins with /")
+	}
+	path := u.Path
+	if strings.IndexByte(raw, '%') >= 0 {
+		for i := 0; i+2 < len(raw); i++ {
+			if raw[i] == '%' && ambiguous(unhex(raw[i+1])<<4|unhex(raw[i+2])) {
+				return "", badPath("The path has an escaped / \\ % ? # ; or control character, which is not taken here")
+			}
+		}
+	}
+	if !utf8.ValidString(path) {
+		return "", badPath("The path is not UTF-8")
+	}
+	start := 0
+	for i := 0; i <= len(path); i++ {
+		if i < len(path) {
+			if ch := path[i]; ch < 0x20 || ch == 0x7f || ch == '\\' || ch == ';' {
+				return "", badPath("The path has a control character, a backslash or a semicolon, which is not taken here")
+			}
+			if path[i] != '/' {
+				continue
+			}
+		}
+		if segment := path[start:i]; segment == "." || segment == ".." || segment == "" && i > 0 && start > 0 && i < len(path) {
+			return "", badPath("The path has an empty segment, or one that is . or .. : write it plainly")
+		}
+		start = i + 1
+	}
+	return path, nil
+}
+
+// ambiguous lists the characters that change what a path means when somebody
+// on the way decodes them.
+func ambiguous(b byte) bool {
+	return b < 0x20 || b == 0x7f || strings.IndexByte(`/\%?#;`, b) >= 0
+}
+
+func unhex(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 0
+}
+
+// maxQueryParameters is how many parameters a query may have: more than that
+// and the parsers on the way begin to disagree.
+const maxQueryParameters = 1000
+
+func plainQuery(query string) bool {
+	if query == "" {
+		return true
+	}
+	if strings.IndexByte(query, ';') >= 0 || strings.Count(query, "&") >= maxQueryParameters {
+		return false
+	}
+	if strings.IndexByte(query, '%') < 0 {
+		return true
+	}
+	_, err := url.ParseQuery(query)
+	return err == nil
+}
+
+func badPath(detail string) *refusal {
+	return &refusal{status: http.StatusBadRequest, code: codeInvalidRequest, detail: detail}
+}

@@ -1,0 +1,223 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/manifest"
+)
+
+// What an upstream may take, where its manifest does not say.
+const (
+	defaultUpstreamTimeout = 30 * time.Second
+	dialTimeout            = 5 * time.Second
+	idleUpstream           = 90 * time.Second
+	idlePerUpstream        = 256
+	maxUpstreamHeader      = 64 << 10
+	copyBuffer             = 32 << 10
+)
+
+// proxy passes calls on to upstreams. One transport serves one way of reaching
+// an upstream, and outlives a change of the catalogue.
+type proxy struct {
+	g       *Gateway
+	reverse *httputil.ReverseProxy
+	targets atomic.Pointer[map[*manifest.API]*target]
+	mu      sync.Mutex
+	reached map[time.Duration]*http.Transport // by timeout
+}
+
+// target is where an API is answered live.
+type target struct {
+	url       *url.URL
+	transport http.RoundTripper
+	upstream  manifest.Upstream
+}
+
+type callKey struct{}
+
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+func newProxy(g *Gateway) *proxy {
+	p := &proxy{g: g, reached: map[time.Duration]*http.Transport{}}
+	p.targets.Store(&map[*manifest.API]*target{})
+	p.reverse = &httputil.ReverseProxy{
+		Rewrite:        p.rewrite,
+		Transport:      p,
+		ModifyResponse: p.modifyResponse,
+		ErrorHandler:   p.failed,
+		BufferPool:     &bufferPool{},
+		ErrorLog:       slog.NewLogLogger(g.Logger.Handler(), slog.LevelDebug),
+	}
+	return p
+}
+
+func (p *proxy) setCatalog(catalog *manifest.Catalog) {
+	targets := make(map[*manifest.API]*target, len(catalog.APIs))
+	for _, api := range catalog.APIs {
+		up, ok := api.Upstreams[p.g.Environment]
+		if !ok {
+			continue
+		}
+		u, err := url.Parse(up.URL)
+		if err != nil {
+			continue // Load has checked it
+		}
+		targets[api] = &target{url: u, transport: p.transport(up.Timeout), upstream: up}
+	}
+	p.targets.Store(&targets)
+}
+
+func (p *proxy) transport(timeout time.Duration) *http.Transport {
+	if timeout == 0 {
+		timeout = defaultUpstreamTimeout
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.reached[timeout]
+	if t == nil {
+		t = &http.Transport{
+			DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout:    dialTimeout,
+			ResponseHeaderTimeout:  timeout,
+			ExpectContinueTimeout:  time.Second,
+			MaxIdleConnsPerHost:    idlePerUpstream,
+			IdleConnTimeout:        idleUpstream,
+			MaxResponseHeaderBytes: maxUpstreamHeader,
+			DisableCompression:     true, // what the upstream sends is passed on as it is
+			WriteBufferSize:        16 << 10,
+			ReadBufferSize:         16 << 10,
+		}
+		p.reached[timeout] = t
+	}
+	return t
+}
+
+// serve passes a call on. The upstream's answer streams.
+func (p *proxy) serve(c *call) error {
+	t := (*p.targets.Load())[c.api]
+	if t == nil {
+		// The catalogue changed under the call, or names no upstream here.
+		return unavailable("the API has no upstream in this environment")
+	}
+	identity, err := p.g.identity(c)
+	if err != nil {
+		return err
+	}
+	ctx := context.WithValue(c.r.Context(), callKey{}, c)
+	r := c.r.WithContext(context.WithValue(ctx, targetKey{}, &passage{target: t, identity: identity}))
+	p.reverse.ServeHTTP(&callWriter{ResponseWriter: c.w, c: c}, r)
+	return nil
+}
+
+type targetKey struct{}
+
+// passage is what serve has prepared for rewrite and RoundTrip.
+type passage struct {
+	*target
+	identity string
+}
+
+// rewrite makes the outgoing request: the canonical path, cleaned headers, the
+// caller's identity. Hop-by-hop and forwarding headers are gone already.
+func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
+	c := callOf(pr.In.Context())
+	t := pr.In.Context().Value(targetKey{}).(*passage) //nolint:errcheck // serve put it there
+	path := c.path
+	if !t.upstream.KeepPrefix {
+		path = strings.TrimPrefix(path, c.api.BasePath)
+	}
+	pr.Out.URL.Scheme, pr.Out.URL.Host = t.url.Scheme, t.url.Host
+	pr.Out.URL.Path, pr.Out.URL.RawPath = strings.TrimSuffix(t.url.Path, "/")+path, ""
+	pr.Out.URL.RawQuery = pr.In.URL.RawQuery // canonical has refused what cannot be read
+	pr.Out.Host = ""
+	p.g.clean(pr.Out.Header, t.upstream.ForwardToken)
+	pr.SetXForwarded()
+	p.g.introduce(pr.Out.Header, c, httpx.Trace(pr.In.Context()), t.identity)
+	if _, there := pr.Out.Header["User-Agent"]; !there {
+		pr.Out.Header["User-Agent"] = nil // send none rather than Go's
+	}
+}
+
+// RoundTrip sends by the transport of the call's target.
+func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
+	return r.Context().Value(targetKey{}).(*passage).transport.RoundTrip(r) //nolint:errcheck,wrapcheck // serve put it there; the error is ErrorHandler's
+}
+
+// modifyResponse takes out of an answer what only the gateway says.
+func (p *proxy) modifyResponse(res *http.Response) error {
+	for _, name := range [...]string{p.g.Headers.Trace, p.g.Headers.Source, p.g.Headers.Identity} {
+		if name != "" {
+			delete(res.Header, canonicalHeader(name))
+		}
+	}
+	delete(res.Header, "Server")
+	delete(res.Header, "X-Powered-By")
+	return nil
+}
+
+// failed answers for an upstream that did not. Its error text, which names
+// addresses, is for the log alone.
+func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
+	c := callOf(r.Context())
+	ref := &refusal{status: http.StatusBadGateway, code: codeBadGateway, detail: "The API's own server did not answer as it should. Try again; if it stays so, report the trace id"}
+	var timeout net.Error
+	switch {
+	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
+		httpx.Note(r.Context(), slog.Bool("client_gone", true))
+		ref.status, ref.code = statusClientGone, "client_gone"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		ref.status, ref.code = http.StatusGatewayTimeout, codeTimeout
+		ref.detail = "The API's own server did not answer in time. Try again later"
+	}
+	ref.reason = "the upstream did not answer as it should; the log says more under this trace id"
+	httpx.Note(r.Context(), slog.String("upstream_error", err.Error()))
+	c.w = w
+	c.outcome = p.g.refuse(c, ref)
+}
+
+// statusClientGone is written to nobody, and to the record.
+const statusClientGone = 499
+
+// callWriter tells the call which status was answered.
+type callWriter struct {
+	http.ResponseWriter
+	c *call
+}
+
+func (w *callWriter) WriteHeader(status int) {
+	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
+		w.c.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController flush and hijack.
+func (w *callWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// bufferPool lends the buffers that bodies are copied through.
+type bufferPool struct{ pool sync.Pool }
+
+// Get implements httputil.BufferPool.
+func (b *bufferPool) Get() []byte {
+	if buf, ok := b.pool.Get().(*[]byte); ok {
+		return *buf
+	}
+	return make([]byte, copyBuffer)
+}
+
+// Put implements httputil.BufferPool.
+func (b *bufferPool) Put(buf []byte) { b.pool.Put(&buf) }
