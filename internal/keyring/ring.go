@@ -1,0 +1,216 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/market"
+)
+
+// Config is what a ring needs. Fields without a default must be set.
+type Config struct {
+	Store       Store
+	Sealer      Sealer
+	Environment market.Environment
+	Algorithm   Algorithm // of the first token key; default RS256
+	// TokenLifetime is the longest that any token lives. A superseded key
+	// verifies that long, so raise it only while no rotation is under way.
+	TokenLifetime time.Duration
+	// Leeway is what a token is accepted after its end, plus what the nodes'
+	// clocks differ by; default one minute.
+	Leeway time.Duration
+	Lead   time.Duration // how long a key is published before it signs; default 1 hour
+	Period time.Duration // how long a key signs; default 90 days
+	Now    func() time.Time
+	Logger *slog.Logger // default: none
+}
+
+// The defaults of Config.
+const (
+	DefaultLeeway = time.Minute
+	DefaultLead   = time.Hour
+	DefaultPeriod = 90 * 24 * time.Hour
+)
+
+// check fills in the defaults.
+func (c Config) check() (Config, error) {
+	orDefault := func(d *time.Duration, or time.Duration) {
+		if *d == 0 {
+			*d = or
+		}
+	}
+	orDefault(&c.Leeway, DefaultLeeway)
+	orDefault(&c.Lead, DefaultLead)
+	orDefault(&c.Period, DefaultPeriod)
+	if c.Algorithm == "" {
+		c.Algorithm = RS256
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case c.Store == nil || c.Now == nil || c.Sealer.aead == nil || c.Environment == "":
+		return c, errors.New("keyring: Store, Sealer, Environment and Now must be set")
+	case c.TokenLifetime <= 0 || c.Leeway < 0 || c.Lead < 0 || c.Period <= c.Lead:
+		return c, errors.New("keyring: TokenLifetime must be more than nothing, Leeway and Lead not less, Period more than Lead")
+	case c.Algorithm != RS256 && c.Algorithm != ES256 && c.Algorithm != EdDSA:
+		return c, errAlgorithm(c.Algorithm)
+	}
+	return c, nil
+}
+
+// Ring is the signing keys of one environment. It is safe for concurrent use.
+type Ring struct {
+	cfg Config
+	set atomic.Pointer[set]
+	mu  sync.Mutex // held while the set is replaced, from before it is read
+}
+
+// Open reads the keys of an environment and makes those that are missing, which
+// sign at once.
+func Open(ctx context.Context, c Config) (*Ring, error) {
+	c, err := c.check()
+	if err != nil {
+		return nil, err
+	}
+	r := &Ring{cfg: c}
+	if err := r.Reload(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.Tick(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Reset revokes every key of an environment without opening them, makes new
+// ones, and returns their ring. It is the way back when the sealing key is lost.
+func Reset(ctx context.Context, c Config, actor market.Actor) (*Ring, error) {
+	c, err := c.check()
+	if err != nil {
+		return nil, err
+	}
+	r := &Ring{cfg: c}
+	err = r.update(ctx, actor, func(records []Record) (put []Record, _ market.Change, _ error) {
+		for _, record := range records {
+			if record.Revoked.IsZero() {
+				record.Revoked = r.now()
+				put = append(put, record)
+			}
+		}
+		return put, market.Change{
+			Action: "reset", Kind: market.KindKeys, ID: string(c.Environment),
+			Detail: map[string]any{"environment": string(c.Environment), "revokes": len(put)},
+			Feed:   market.KindKeys, FeedKey: string(c.Environment),
+		}, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reset the signing keys of %s: %w", c.Environment, err)
+	}
+	if err := r.Tick(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Reload reads the keys again; the change feed says when ([market.KindKeys]). On
+// an error the ring goes on with the keys that it has.
+func (r *Ring) Reload(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	records, err := r.cfg.Store.SigningKeys(ctx, r.cfg.Environment)
+	if err != nil {
+		return fmt.Errorf("read the signing keys of %s: %w", r.cfg.Environment, err)
+	}
+	return r.install(ctx, records)
+}
+
+// install replaces the set. The caller holds mu.
+func (r *Ring) install(ctx context.Context, records []Record) error {
+	old := r.set.Load()
+	if old != nil && sameRecords(old.records, records) {
+		return nil
+	}
+	next, err := buildSet(r.cfg.Sealer, r.cfg.Environment, records, old, r.nowMilli())
+	if err != nil {
+		return err
+	}
+	r.set.Store(next)
+	r.cfg.Logger.InfoContext(ctx, "signing keys in use", "environment", r.cfg.Environment,
+		"keys", len(next.keys), "generation", next.generation)
+	return nil
+}
+
+// Signer returns the key that signs now: the newest one whose time has come. It
+// is nil if there is none.
+func (r *Ring) Signer(use Use) *Key { return r.set.Load().of(use).signer(r.nowMilli()) }
+
+// Lookup returns the key of that kid if tokens that it signed are to be
+// believed now: it is published, not retired, not revoked. Otherwise it is nil.
+func (r *Ring) Lookup(use Use, kid string) *Key {
+	return r.set.Load().of(use).lookup(kid, r.nowMilli())
+}
+
+// JWKS returns the key set document (RFC 7517 §5), to be served as
+// application/jwk-set+json or application/json, and its entity tag, quoted. It
+// lists the keys that Lookup finds, those too that do not sign yet. The body
+// must not be changed.
+func (r *Ring) JWKS(use Use) (body []byte, etag string) {
+	now := r.nowMilli()
+	views := r.set.Load().of(use).views
+	for i := range views {
+		if v := &views[i]; now < v.until {
+			return v.body, v.etag
+		}
+	}
+	return []byte(`{"keys":[]}`), `"none"`
+}
+
+// Generation is another number whenever Lookup may answer otherwise than before.
+func (r *Ring) Generation() uint64 {
+	now, s := r.nowMilli(), r.set.Load()
+	generation := s.generation
+	for _, step := range s.steps {
+		if step <= now {
+			generation++
+		}
+	}
+	return generation
+}
+
+// Records returns every key that the environment has had, oldest first, without
+// their sealed halves.
+func (r *Ring) Records(ctx context.Context) ([]Record, error) {
+	records, err := r.cfg.Store.SigningKeys(ctx, r.cfg.Environment)
+	if err != nil {
+		return nil, fmt.Errorf("read the signing keys of %s: %w", r.cfg.Environment, err)
+	}
+	records = slices.Clone(records)
+	for i := range records {
+		records[i].Sealed = nil
+	}
+	return records, nil
+}
+
+func (r *Ring) nowMilli() int64 { return r.cfg.Now().UnixMilli() }
+
+// now is the time as the store keeps it.
+func (r *Ring) now() time.Time { return time.UnixMilli(r.nowMilli()).UTC() }
+
+// firstAlgorithm is the algorithm of a use's first key. Identity JWTs are read by
+// upstreams alone, and made for each call: they take what signs cheaply.
+func (r *Ring) firstAlgorithm(use Use) Algorithm {
+	if use == UseIdentity {
+		return ES256
+	}
+	return r.cfg.Algorithm
+}
+
+// uses lists the uses.
+func uses() []Use { return []Use{UseToken, UseIdentity} }
