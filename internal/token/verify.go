@@ -1,0 +1,187 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/sallyport-dev/sallyport/internal/keyring"
+)
+
+// Keys is where a verifier finds keys; a [*keyring.Ring] is one.
+type Keys interface {
+	// Lookup returns a key that is in force now, or nil.
+	Lookup(use keyring.Use, kid string) *keyring.Key
+}
+
+// VerifierConfig is what a verifier needs. Fields without a default must be set.
+type VerifierConfig struct {
+	Ring        Keys
+	Issuer      string // the iss of the environment
+	Audience    string // among the aud
+	Environment string // the env
+	// Leeway is how far exp, nbf and iat may be off; default 30 seconds
+	// (CONTRACT 4.1). A ring's leeway must not be shorter.
+	Leeway    time.Duration
+	CacheSize int // how many tokens are remembered; default 20,000; negative: none
+	Now       func() time.Time
+}
+
+// The defaults of VerifierConfig.
+const (
+	DefaultLeeway    = 30 * time.Second
+	DefaultCacheSize = 20_000
+)
+
+// Verifier verifies the access tokens of one environment. It is safe for
+// concurrent use.
+type Verifier struct {
+	keys                          Keys
+	issuer, audience, environment string
+	leeway                        int64 // seconds
+	now                           func() time.Time
+
+	// verified remembers tokens that passed. The key is the whole token: its
+	// hash is seeded, so that nobody can aim at a place, and a hit compares
+	// every byte. Look-ups tell nothing by the time they take, since the
+	// comparison begins only when the hashes agree.
+	verified *otter.Cache[string, *entry]
+}
+
+// entry is a verified token.
+type entry struct {
+	Principal
+	key *keyring.Key
+}
+
+// NewVerifier returns a verifier.
+func NewVerifier(c VerifierConfig) (*Verifier, error) {
+	if c.Ring == nil || c.Now == nil || c.Issuer == "" || c.Audience == "" || c.Environment == "" {
+		return nil, errors.New("token: Ring, Issuer, Audience, Environment and Now must be set")
+	}
+	if c.Leeway == 0 {
+		c.Leeway = DefaultLeeway
+	}
+	if c.CacheSize == 0 {
+		c.CacheSize = DefaultCacheSize
+	}
+	v := &Verifier{
+		keys: c.Ring, issuer: c.Issuer, audience: c.Audience, environment: c.Environment,
+		leeway: int64(c.Leeway / time.Second), now: c.Now,
+	}
+	if c.CacheSize > 0 {
+		var err error
+		v.verified, err = otter.New(&otter.Options[string, *entry]{
+			MaximumSize: c.CacheSize,
+			ExpiryCalculator: otter.ExpiryCreatingFunc(func(e otter.Entry[string, *entry]) time.Duration {
+				return time.Unix(e.Value.Expires+v.leeway, 0).Sub(c.Now())
+			}),
+			Clock: cacheClock{c.Now},
+		})
+		if err != nil {
+			return nil, fmt.Errorf("token: make the cache: %w", err)
+		}
+	}
+	return v, nil
+}
+
+// Verify returns what the token raw says if it is one of ours and in force now:
+// otherwise [ErrExpired], or an [*InvalidError].
+func (v *Verifier) Verify(raw string) (*Principal, error) {
+	if v.verified != nil && len(raw) <= MaxLength {
+		if e, ok := v.verified.GetIfPresent(raw); ok {
+			if v.keys.Lookup(keyring.UseToken, e.key.KID) == e.key {
+				if err := v.inTime(&e.Principal); err != nil {
+					return nil, err
+				}
+				return &e.Principal, nil
+			}
+			v.verified.Invalidate(raw)
+		}
+	}
+	key, c, err := v.open(raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.check(c); err != nil {
+		return nil, err
+	}
+	e := &entry{c.principal(), key}
+	if err := v.inTime(&e.Principal); err != nil {
+		return nil, err
+	}
+	if v.verified != nil {
+		// raw may be a part of all the headers of its request.
+		v.verified.Set(strings.Clone(raw), e)
+	}
+	return &e.Principal, nil
+}
+
+// Peek returns what a token says whose signature is that of a key of this
+// verifier's ring, whatever it says: it may have expired, or be meant for others.
+// It is for telling the owner of a credential why Verify refused; the verifier
+// of another environment knows that one's tokens. Nothing may be allowed by it.
+func (v *Verifier) Peek(raw string) (*Principal, error) {
+	_, c, err := v.open(raw)
+	if err != nil {
+		return nil, err
+	}
+	p := c.principal()
+	return &p, nil
+}
+
+// check judges all claims but the times.
+func (v *Verifier) check(c *claims) error {
+	switch {
+	case c.Issuer != v.issuer: // RFC 8725 §3.8
+		return refuse(WrongIssuer)
+	case !slices.Contains(c.Audience, v.audience): // RFC 8725 §3.9
+		return refuse(WrongAudience)
+	case c.Environment != v.environment: // CONTRACT 1.2
+		return refuse(WrongEnvironment)
+	case !c.Expires.given, !c.IssuedAt.given, c.JTI == "", c.ClientID == "": // RFC 9068 §2.2
+		return refuse(MissingClaim)
+	case c.Subject != c.ClientID:
+		return refuse(WrongSubject)
+	}
+	return nil
+}
+
+// inTime judges the times, in whole seconds (RFC 7519 §4.1.4, §4.1.5).
+func (v *Verifier) inTime(p *Principal) error {
+	now := v.now().Unix()
+	switch {
+	case now+v.leeway < max(p.NotBefore, p.IssuedAt):
+		return refuse(NotYetValid)
+	case now-v.leeway >= p.Expires:
+		return ErrExpired
+	}
+	return nil
+}
+
+// principal is what the claims say of who calls. Without nbf, iat stands for it.
+func (c *claims) principal() Principal {
+	p := Principal{
+		Issuer: c.Issuer, ClientID: c.ClientID, JTI: c.JTI, Org: c.Org, Credential: c.Credential,
+		Environment: c.Environment, ApplicationName: c.ApplicationName, Scope: c.Scope, Products: c.Products,
+		IssuedAt: c.IssuedAt.second, NotBefore: c.NotBefore.second, Expires: c.Expires.second,
+	}
+	if !c.NotBefore.given {
+		p.NotBefore = p.IssuedAt
+	}
+	return p
+}
+
+// cacheClock gives the cache our time. It does not tick: the cache tidies up
+// when it is written to, and needs no goroutine that someone would have to end.
+type cacheClock struct{ now func() time.Time }
+
+// NowNano implements [otter.Clock].
+func (c cacheClock) NowNano() int64 { return c.now().UnixNano() }
+
+// Tick implements [otter.Clock].
+func (cacheClock) Tick(time.Duration) <-chan time.Time { return nil }
