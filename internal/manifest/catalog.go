@@ -1,0 +1,100 @@
+// Package manifest reads a catalogue: the folder of files that says which APIs
+// there are, under which products, where they are answered and how (DESIGN,
+// idea 7).
+//
+//	products.yaml             the products
+//	eligibility-v3/           an API, by its name
+//	    manifest.yaml         base path, products, upstreams, checks
+//	    openapi.yaml          its OpenAPI document
+//	    mock.yaml             rules of its mock, if it has any
+//	    overview.md …         its pages
+//
+// [Load] reads and checks all of it in one go and either returns a [Catalog]
+// that hangs together or tells everything that is wrong, one [Problem] for each,
+// as "file:line: what is wrong; what is allowed". [Bundle] packs the folder into
+// bytes that are the same for the same files, to be stored and handed to other
+// nodes; [Open] unpacks such bytes, which it does not trust. [Diff] says what
+// would change.
+//
+// Nothing outside the folder is read. The one thing that a catalogue may leave
+// open is ${NAME} in the URL of an upstream; the caller of Load gives the values.
+//
+// What it does not do: store or apply catalogues, or open connections.
+package manifest
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/mock"
+	"github.com/sallyport-dev/sallyport/internal/openapi"
+)
+
+// Catalog is a catalogue as it was read and checked: everything that the
+// gateway routes, the portal shows and a token may carry. It is never changed
+// after Load.
+type Catalog struct {
+	APIs     []*API           // by base path
+	Products []market.Product // by name
+}
+
+// API is one API of the catalogue.
+type API struct {
+	Name      string // the folder's name, e.g. "eligibility-v3"
+	Title     string
+	Version   string
+	Summary   string
+	BasePath  string // begins with "/", no trailing slash
+	Products  []string
+	Document  *openapi.Document
+	Upstreams map[market.Environment]Upstream
+	Request   RequestRules
+	Mock      *mock.Rules
+	Pages     map[string]string // Markdown by name: "overview", "changelog", "faq"
+	Source    json.RawMessage   // the OpenAPI document as JSON, to be downloaded
+
+	sums map[string][32]byte // SHA-256 of mock rules and pages, for Diff
+}
+
+// Upstream is where an API is answered live.
+type Upstream struct {
+	URL          string        // http or https, no trailing slash; a path is put before the API's own
+	Timeout      time.Duration // until the answer's header has come; 0: 30 s
+	ForwardToken bool          // pass Authorization on; else it is removed
+	KeepPrefix   bool          // pass the base path on too; default true
+}
+
+// RequestRules is what the gateway checks of a request beyond its token.
+type RequestRules struct {
+	Validate     Validation     // of JSON bodies against the document; ValidateEnforce unless the manifest says off
+	MaxBody      int64          // bytes of a body that has to be read: checked, or searched; 0: 1 MiB
+	TIN          *TINRule       // nil: the API knows no TIN
+	Submitter    *SubmitterRule // nil: the API knows no submitter
+	PublicHealth bool           // GET <base>/healthcheck needs no token (CONTRACT 4.8)
+	IMAToken     bool           // the token may come in the header IMA-Token (CONTRACT 4.4)
+}
+
+// Validation says what happens to a request that does not match the document.
+type Validation string
+
+// The kinds of validation.
+const (
+	ValidateOff     Validation = "off"
+	ValidateEnforce Validation = "enforce"
+)
+
+// TINRule says where the provider's TIN travels (CONTRACT 5.2). Both places may
+// be given; when both carry one they must agree.
+type TINRule struct {
+	Header   string // e.g. "providerTaxId"; empty: not there
+	Pointer  string // JSON pointer into the body, e.g. "/provider/taxId"; empty: not there
+	Required bool   // a request without one is refused
+}
+
+// SubmitterRule says where submitter ids travel (CONTRACT 4.6).
+type SubmitterRule struct {
+	Header     string // "submitterID"; never empty
+	HostHeader string // "hostSubmitterID"; empty: the API knows no host
+	Pointer    string // JSON pointer to an array of {name, value} in the body; empty: not there
+}

@@ -1,0 +1,195 @@
+package manifest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/market"
+)
+
+// Diff says what changes from one catalogue to another, a line for each thing:
+// products, then APIs by name. A nil catalogue is an empty one.
+func Diff(from, to *Catalog) []string {
+	d := &diff{}
+	if from == nil {
+		from = &Catalog{}
+	}
+	if to == nil {
+		to = &Catalog{}
+	}
+	pairs(byName(from.Products, productNamed), byName(to.Products, productNamed), d.product)
+	pairs(byName(from.APIs, apiNamed), byName(to.APIs, apiNamed), d.api)
+	return d.lines
+}
+
+type diff struct{ lines []string }
+
+func (d *diff) line(format string, args ...any) {
+	d.lines = append(d.lines, fmt.Sprintf(format, args...))
+}
+
+func productNamed(p market.Product) string { return p.Name }
+
+func apiNamed(a *API) string { return a.Name }
+
+func byName[T any](list []T, name func(T) string) map[string]*T {
+	out := make(map[string]*T, len(list))
+	for i := range list {
+		out[name(list[i])] = &list[i]
+	}
+	return out
+}
+
+// pairs calls each for every name in either map, in order; a side that lacks
+// the name is nil.
+func pairs[K ~string, T any](from, to map[K]*T, each func(name K, from, to *T)) {
+	names := slices.AppendSeq(slices.Collect(maps.Keys(from)), maps.Keys(to))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		each(name, from[name], to[name])
+	}
+}
+
+func (d *diff) product(name string, from, to *market.Product) {
+	switch {
+	case from == nil:
+		d.line("product %s: added, token lifetime %s", name, lifetime(to.TokenLifetime))
+		return
+	case to == nil:
+		d.line("product %s: removed", name)
+		return
+	}
+	if from.TokenLifetime != to.TokenLifetime {
+		d.line("product %s: token lifetime changed from %s to %s", name, lifetime(from.TokenLifetime), lifetime(to.TokenLifetime))
+	}
+	if from.Title != to.Title || from.Description != to.Description {
+		d.line("product %s: title or description changed", name)
+	}
+}
+
+func lifetime(l time.Duration) string {
+	if l == 0 {
+		return "by dialect"
+	}
+	return l.String()
+}
+
+func (d *diff) api(name string, was, is **API) {
+	switch {
+	case was == nil:
+		d.line("API %s: added at %s with %d operations, products %s", name, (*is).BasePath, len((*is).Document.Operations), strings.Join((*is).Products, ", "))
+		return
+	case is == nil:
+		d.line("API %s: removed from %s", name, (*was).BasePath)
+		return
+	}
+	from, to := *was, *is
+	changed := func(what, before, after string) {
+		if before != after {
+			d.line("API %s: %s changed from %s to %s", name, what, before, after)
+		}
+	}
+	changed("base path", from.BasePath, to.BasePath)
+	changed("version", from.Version, to.Version)
+	changed("products", strings.Join(from.Products, ", "), strings.Join(to.Products, ", "))
+	if from.Title != to.Title || from.Summary != to.Summary {
+		d.line("API %s: title or summary changed", name)
+	}
+	before := len(d.lines)
+	pairs(operations(from), operations(to), func(key string, was, is *string) {
+		switch {
+		case was == nil:
+			d.line("API %s: operation %s added", name, key)
+		case is == nil:
+			d.line("API %s: operation %s removed", name, key)
+		case *was != *is:
+			d.line("API %s: operation %s renamed from %s to %s", name, key, *was, *is)
+		}
+	})
+	if len(d.lines) == before && string(from.Source) != string(to.Source) {
+		d.line("API %s: OpenAPI document changed, with the same operations", name)
+	}
+	pairs(upstreams(from), upstreams(to), func(environment market.Environment, was, is *Upstream) {
+		switch {
+		case was == nil:
+			d.line("API %s: upstream of %s added, %s", name, environment, is.URL)
+		case is == nil:
+			d.line("API %s: upstream of %s removed", name, environment)
+		case was.URL != is.URL:
+			d.line("API %s: upstream of %s changed from %s to %s", name, environment, was.URL, is.URL)
+		case *was != *is:
+			d.line("API %s: upstream of %s has other settings", name, environment)
+		}
+	})
+	d.request(name, from.Request, to.Request)
+	d.files(name, from, to)
+}
+
+func (d *diff) request(name string, from, to RequestRules) {
+	changed := func(what string, before, after any) {
+		if before != after {
+			d.line("API %s: %s changed from %v to %v", name, what, before, after)
+		}
+	}
+	changed("validation", from.Validate, to.Validate)
+	changed("max_body", from.MaxBody, to.MaxBody)
+	changed("public_health", from.PublicHealth, to.PublicHealth)
+	changed("ima_token", from.IMAToken, to.IMAToken)
+	changed("TIN rule", told(from.TIN), told(to.TIN))
+	changed("submitter rule", told(from.Submitter), told(to.Submitter))
+}
+
+func told[T any](rule *T) string {
+	if rule == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%+v", *rule)
+}
+
+// mockRules names the file of rules among the files that are compared.
+const mockRules = "mock rules"
+
+// files tells of files whose content no other line speaks about.
+func (d *diff) files(name string, from, to *API) {
+	pairs(sums(from), sums(to), func(use string, was, is *[32]byte) {
+		what := "page " + use
+		if use == mockRules {
+			what = use
+		}
+		switch {
+		case was == nil:
+			d.line("API %s: %s added", name, what)
+		case is == nil:
+			d.line("API %s: %s removed", name, what)
+		case *was != *is:
+			d.line("API %s: %s changed", name, what)
+		}
+	})
+}
+
+func operations(a *API) map[string]*string {
+	out := make(map[string]*string)
+	for _, op := range a.Document.Operations {
+		out[op.Method+" "+op.Template] = &op.ID
+	}
+	return out
+}
+
+func upstreams(a *API) map[market.Environment]*Upstream {
+	out := make(map[market.Environment]*Upstream)
+	for environment, upstream := range a.Upstreams {
+		out[environment] = &upstream
+	}
+	return out
+}
+
+func sums(a *API) map[string]*[32]byte {
+	out := make(map[string]*[32]byte)
+	for file, sum := range a.sums {
+		out[file] = &sum
+	}
+	return out
+}

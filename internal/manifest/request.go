@@ -1,0 +1,213 @@
+package manifest
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/openapi/strictyaml"
+)
+
+// maxBody is the largest max_body that a manifest may ask for: a body that is
+// checked is held in memory.
+const maxBody = 64 << 20
+
+// The longest and shortest time that an upstream may be given.
+const (
+	minTimeout = 100 * time.Millisecond
+	maxTimeout = 5 * time.Minute
+)
+
+var (
+	environmentName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+	variable        = regexp.MustCompile(`\$\{([^}]*)\}`)
+	variableName    = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+	headerName      = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+	pointerText     = regexp.MustCompile(`^(/([^~/]|~[01])*)+$`)
+	sizeText        = regexp.MustCompile(`^([1-9][0-9]{0,7})(KiB|MiB)$`)
+)
+
+// upstreams reads the upstream of each environment.
+func (r *apiReader) upstreams(n *strictyaml.Node) {
+	if !r.Is(n, "upstreams", strictyaml.Map) {
+		return
+	}
+	for _, member := range n.Members {
+		if !environmentName.MatchString(member.Name) {
+			r.Problem(&strictyaml.Node{Line: member.Line}, "%q cannot name an environment; allowed are small letters, digits and \"-\", as sandbox or production", member.Name)
+			continue
+		}
+		u := Upstream{KeepPrefix: true}
+		r.Map(member.Value, "an upstream", strictyaml.Fields{
+			"url":           func(n *strictyaml.Node) { u.URL = r.upstreamURL(n) },
+			"timeout":       r.Duration("timeout", minTimeout, maxTimeout, &u.Timeout),
+			"forward_token": r.Bool("forward_token", &u.ForwardToken),
+			"keep_prefix":   r.Bool("keep_prefix", &u.KeepPrefix),
+		})
+		if member.Value.Kind == strictyaml.Map && member.Value.Get("url") == nil {
+			r.Problem(member.Value, "the upstream of %s has no url; give one, or leave the environment out", member.Name)
+		}
+		r.api.Upstreams[market.Environment(member.Name)] = u
+	}
+}
+
+// upstreamURL reads a URL and puts the values of its variables in. Messages
+// show it as it is written: a value is nobody's business.
+func (r *apiReader) upstreamURL(n *strictyaml.Node) string {
+	var text string
+	if r.Text("url", &text)(n); text == "" {
+		return ""
+	}
+	resolved := true
+	value := variable.ReplaceAllStringFunc(text, func(match string) string {
+		name := match[2 : len(match)-1]
+		value, ok := r.l.vars[name]
+		switch {
+		case !variableName.MatchString(name):
+			resolved = false
+			r.Problem(n, "%q cannot name a variable; allowed are capital letters, digits and \"_\", as ${BILLING_URL}", name)
+		case !ok:
+			resolved = false
+			known := make([]string, 0, len(r.l.vars))
+			for name := range r.l.vars {
+				known = append(known, name)
+			}
+			slices.Sort(known)
+			r.Problem(n, "the variable ${%s} has no value; values are given for: %s", name, joined(known))
+		}
+		return value
+	})
+	if !resolved {
+		return ""
+	}
+	u, err := url.Parse(value)
+	bad := err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil ||
+		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.ContainsAny(value, "#\\ ${}") || slices.Contains(strings.Split(u.Path, "/"), "..")
+	if !bad && u.Port() != "" {
+		port, err := strconv.Atoi(u.Port())
+		bad = err != nil || port < 1 || port > 65535
+	}
+	if bad {
+		r.Problem(n, "%q is not the URL of an upstream; it must be http:// or https:// with a host and perhaps a port and a path, without user, query and fragment", text)
+		return ""
+	}
+	return strings.TrimRight(value, "/")
+}
+
+// request reads what the gateway checks of a request.
+func (r *apiReader) request(n *strictyaml.Node) {
+	rules := &r.api.Request
+	r.Map(n, "request", strictyaml.Fields{
+		"validate":      r.validate,
+		"max_body":      r.maxBody,
+		"tin":           r.tin,
+		"submitter":     r.submitter,
+		"public_health": r.Bool("public_health", &rules.PublicHealth),
+		"ima_token":     r.Bool("ima_token", &rules.IMAToken),
+	})
+}
+
+func (r *apiReader) validate(n *strictyaml.Node) {
+	switch v := Validation(n.Scalar); {
+	case n.Kind == strictyaml.Text && (v == ValidateOff || v == ValidateEnforce):
+		r.api.Request.Validate = v
+	default:
+		r.Problem(n, "validate is %q; it must be %q or %q", n.Scalar, ValidateEnforce, ValidateOff)
+	}
+}
+
+// maxBody reads a number of bytes, or a text such as 256KiB.
+func (r *apiReader) maxBody(n *strictyaml.Node) {
+	m := sizeText.FindStringSubmatch(n.Scalar)
+	if n.Kind != strictyaml.Text || m == nil {
+		if n.Kind == strictyaml.Text {
+			r.Problem(n, "max_body is %q; write it as 256KiB, 4MiB or a number of bytes", n.Scalar)
+			return
+		}
+		r.Int("max_body", 1, maxBody, &r.api.Request.MaxBody)(n)
+		return
+	}
+	size, err := strconv.ParseInt(m[1], 10, 64)
+	if err != nil {
+		r.Problem(n, "max_body is %q; write it as 256KiB, 4MiB or a number of bytes", n.Scalar)
+		return
+	}
+	shift := 10
+	if m[2] == "MiB" {
+		shift = 20
+	}
+	if size > maxBody>>shift {
+		r.Problem(n, "max_body is %s; at most %d MiB are allowed", n.Scalar, maxBody>>20)
+		return
+	}
+	r.api.Request.MaxBody = size << shift
+}
+
+func (r *apiReader) tin(n *strictyaml.Node) {
+	rule := &TINRule{}
+	r.Map(n, "tin", strictyaml.Fields{
+		"header":   r.header("header", &rule.Header),
+		"pointer":  r.pointer(&rule.Pointer),
+		"required": r.Bool("required", &rule.Required),
+	})
+	if n.Kind == strictyaml.Map && n.Get("header") == nil && n.Get("pointer") == nil {
+		r.Problem(n, "tin does not say where the TIN travels; give header, pointer or both")
+	}
+	r.api.Request.TIN = rule
+}
+
+func (r *apiReader) submitter(n *strictyaml.Node) {
+	rule := &SubmitterRule{}
+	r.Map(n, "submitter", strictyaml.Fields{
+		"header":      r.header("header", &rule.Header),
+		"host_header": r.header("host_header", &rule.HostHeader),
+		"pointer":     r.pointer(&rule.Pointer),
+	})
+	if n.Kind == strictyaml.Map && n.Get("header") == nil {
+		r.Problem(n, "submitter has no header; give the name under which the id travels, in a header or in the body's pairs")
+	}
+	r.api.Request.Submitter = rule
+}
+
+// reserved lists headers that mean something to the gateway itself.
+func reserved() []string {
+	return []string{"authorization", "cookie", "host", "content-length", "content-type", "connection", "transfer-encoding", "ima-token"}
+}
+
+func (r *apiReader) header(what string, to *string) func(*strictyaml.Node) {
+	return func(n *strictyaml.Node) {
+		var name string
+		if r.Text(what, &name)(n); name == "" {
+			return
+		}
+		switch {
+		case !headerName.MatchString(name):
+			r.Problem(n, "%q is not a header's name; allowed are letters, digits and \"-\", at most 64", name)
+		case slices.Contains(reserved(), strings.ToLower(name)):
+			r.Problem(n, "the header %s has a meaning of its own; choose one that has not", name)
+		default:
+			*to = name
+		}
+	}
+}
+
+func (r *apiReader) pointer(to *string) func(*strictyaml.Node) {
+	return func(n *strictyaml.Node) {
+		var text string
+		if r.Text("pointer", &text)(n); text == "" {
+			return
+		}
+		if !pointerText.MatchString(text) {
+			r.Problem(n, "%q is not a JSON pointer (RFC 6901); write it as /provider/taxId", text)
+			return
+		}
+		*to = text
+	}
+}
+
+func isText(data []byte) bool { return utf8.Valid(data) }
