@@ -1,0 +1,46 @@
+package store
+
+import (
+	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/market"
+)
+
+const credentialColumns = `id, app, label, hint, hash, created, created_by, expires, revoked, last_used, last_used_from`
+
+func scanCredential(row scanner, c *market.Credential) error {
+	return row.Scan(&c.ID, &c.App, &c.Label, &c.Hint, hashInto{&c.Hash}, timeInto{&c.Created}, &c.CreatedBy,
+		timeInto{&c.Expires}, timeInto{&c.Revoked}, timeInto{&c.LastUsed}, &c.LastUsedFrom)
+}
+
+// Credential implements [market.AppReader].
+func (s *session) Credential(cred id.Credential) (market.Credential, error) {
+	return one(s, "read a credential", market.Missing("credential", string(cred)), scanCredential,
+		`SELECT `+credentialColumns+` FROM credentials WHERE id = $1`, cred)
+}
+
+// Credentials implements [market.AppReader].
+func (s *session) Credentials(app id.App) ([]market.Credential, error) {
+	return collect(s, "list credentials", scanCredential,
+		`SELECT `+credentialColumns+` FROM credentials WHERE app = $1 ORDER BY created, id`, app)
+}
+
+// PutCredential implements [market.AppWriter]. A last use that is newer than
+// the given one is kept: AddUsage may have noted it meanwhile.
+func (c *transaction) PutCredential(cred market.Credential) error {
+	said := sentences{
+		"credentials_hash_key": conflict("the secret is in use already"),
+		foreign:                market.Missing("app", string(cred.App)),
+	}
+	return c.put("put a credential", said,
+		`INSERT INTO credentials (id, app, label, hint, hash, created, created_by, expires, revoked, last_used, last_used_from)
+		 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		 ON CONFLICT (id) DO UPDATE SET app = excluded.app, label = excluded.label, hint = excluded.hint,
+		   hash = excluded.hash, created = excluded.created, created_by = excluded.created_by,
+		   expires = excluded.expires, revoked = excluded.revoked,
+		   last_used_from = CASE WHEN credentials.last_used > excluded.last_used
+		     THEN credentials.last_used_from ELSE excluded.last_used_from END,
+		   last_used = CASE WHEN credentials.last_used > excluded.last_used
+		     THEN credentials.last_used ELSE excluded.last_used END`,
+		cred.ID, cred.App, cred.Label, cred.Hint, cred.Hash[:], millis(cred.Created), cred.CreatedBy,
+		millis(cred.Expires), millis(cred.Revoked), millis(cred.LastUsed), cred.LastUsedFrom)
+}
