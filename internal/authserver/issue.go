@@ -140,6 +140,9 @@ func (s *Server) again(t *issued, c snapshot.Client, window time.Duration) bool 
 
 // mint signs a new token.
 func (s *Server) mint(ctx context.Context, g *grant, typ string) (*issued, error) {
+	if err := s.awaitNotBefore(ctx, g.client.NotBefore); err != nil {
+		return nil, err
+	}
 	select {
 	case s.signing <- struct{}{}:
 		defer func() { <-s.signing }()
@@ -154,9 +157,7 @@ func (s *Server) mint(ctx context.Context, g *grant, typ string) (*issued, error
 		return nil, unavailable("there is no signing key")
 	}
 	c := g.client
-	// A not-before of this very second revokes what was issued in it, so what
-	// is issued now says the next one; every verifier allows for that much.
-	at := max(s.Now().Unix(), c.NotBefore)
+	at := s.Now().Unix()
 	claims := token.Claims{
 		Issuer: s.Issuer, Audience: s.Audience, JTI: token.NewJTI(), Handle: token.NewHandle(),
 		ClientID: c.App.ClientID, Scope: g.scope, Org: string(c.Org.ID), Environment: string(s.Environment),
@@ -171,6 +172,33 @@ func (s *Server) mint(ctx context.Context, g *grant, typ string) (*issued, error
 		token: text, scope: g.scope, jti: claims.JTI, kid: key.KID, at: at, expires: claims.Expires,
 		app: c.App, org: c.Org, version: c.Version, notBefore: c.NotBefore,
 	}, nil
+}
+
+// awaitNotBefore lets the second end in which everything was revoked. A token
+// of that second would be taken for a revoked one, and one that said a later
+// second would outlive the next revocation.
+func (s *Server) awaitNotBefore(ctx context.Context, notBefore int64) error {
+	wait := time.Unix(notBefore, 0).Sub(s.Now())
+	switch {
+	case wait <= 0:
+		return nil
+	case wait > signingPatience:
+		ref := unavailable("the not-before lies ahead of this node's clock: compare the clocks of the nodes")
+		ref.retry = wait
+		return ref
+	}
+	return sleep(ctx, wait)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return unavailable("the client has gone")
+	}
 }
 
 // queue waits for a turn to sign. A signature holds a core for a millisecond,
