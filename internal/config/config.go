@@ -1,0 +1,118 @@
+// Package config is the configuration file: one YAML document, read strictly.
+// Every field has a usable zero value; what is unknown, misspelt or of the wrong
+// type is an error with its line. Secrets are never in the file, only the names
+// of the files or environment variables that hold them.
+//
+// It does not open, listen to or make anything.
+package config
+
+import (
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/market"
+)
+
+// Config is the whole file. The doc tags make docs/config.md.
+type Config struct {
+	Data         string                              `yaml:"data" doc:"Folder for what Sallyport keeps on disk: the SQLite file, the local CA, the log."`
+	Database     Database                            `yaml:"database" doc:"Where organizations, apps, products and keys are kept."`
+	Keys         Keys                                `yaml:"keys" doc:"The two secrets of the installation. Losing them loses the signing keys and every client secret: keep copies apart from the database."`
+	Environments map[market.Environment]*Environment `yaml:"environments" doc:"The worlds, by name. sandbox and production are there by default; each has a listener, an issuer and keys of its own."`
+	Management   Listener                            `yaml:"management" doc:"The management API."`
+	Portal       Listener                            `yaml:"portal" doc:"The developer portal."`
+	Catalog      Catalog                             `yaml:"catalog" doc:"The catalogue of APIs."`
+	Headers      Headers                             `yaml:"headers" doc:"Names of the headers between callers, gateway and upstreams."`
+	Audience     string                              `yaml:"audience" doc:"The aud of every access token. Default: apiPlatform."`
+	MaxStale     Duration                            `yaml:"max_stale" doc:"How long nodes go on without the store, by what they know, before they refuse. Default: 15m."`
+	Log          Log                                 `yaml:"log" doc:"The log."`
+	Name         string                              `yaml:"name" doc:"What the portal calls itself. Default: API Marketplace."`
+}
+
+// Database says where the data is. One of its fields, or none for SQLite in the
+// data folder.
+type Database struct {
+	SQLite   string `yaml:"sqlite" doc:"SQLite file. Default: sallyport.db in the data folder."`
+	Postgres Secret `yaml:"postgres" doc:"Where to read the PostgreSQL URL, which holds a password."`
+}
+
+// Keys are the secrets of the installation.
+type Keys struct {
+	Sealing Secret `yaml:"sealing" doc:"Seals signing keys at rest: at least 32 random bytes, in hex or base64."`
+	Hashing Secret `yaml:"hashing" doc:"Keys the hashes of client secrets: at least 32 random bytes, in hex or base64."`
+}
+
+// Listener is an address to listen at, and the certificate to do it with.
+type Listener struct {
+	Listen string   `yaml:"listen" doc:"Address and port. Port 0 takes a free one."`
+	Hosts  []string `yaml:"hosts" doc:"Names by which it is reached; the first makes its URL. Default: localhost and 127.0.0.1."`
+	URL    string   `yaml:"url" doc:"Its URL from outside, when a proxy before it has another one."`
+	TLS    TLS      `yaml:"tls" doc:"Its certificate. Default: one by the local CA."`
+	Plain  bool     `yaml:"plain" doc:"Serve HTTP without TLS; only at a loopback address."`
+}
+
+// TLS names a certificate's files.
+type TLS struct {
+	Certificate string `yaml:"certificate" doc:"PEM file with the certificate and its chain."`
+	Key         string `yaml:"key" doc:"PEM file with its private key."`
+}
+
+// Environment is one world.
+type Environment struct {
+	Listener          `yaml:",inline"`
+	Issuer            string     `yaml:"issuer" doc:"The iss of its tokens. Default: its URL."`
+	Algorithm         string     `yaml:"algorithm" doc:"RS256, ES256 or EdDSA. Default: RS256, which deployed clients expect."`
+	SecretPrefix      string     `yaml:"secret_prefix" doc:"Begins every client secret. Default: spsbx, spprd, or sp and the name."`
+	Contracted        *bool      `yaml:"contracted" doc:"Credentials need a subscription with a contract. Default: true, but in sandbox."`
+	MinTokenLifetime  Duration   `yaml:"min_token_lifetime" doc:"The shortest lifetime an app may set. Default: 1h, which deployed clients hard-code."`
+	MaxTokenLifetime  Duration   `yaml:"max_token_lifetime" doc:"The longest lifetime an app may set. Default: 24h."`
+	ReuseWindow       *Duration  `yaml:"reuse_window" doc:"A client that asks again within it gets the same token, in v1 to v3; at most 30s. Default: 20s."`
+	KeyPeriod         Duration   `yaml:"key_period" doc:"How long a signing key signs. Default: 2160h, 90 days."`
+	KeyLead           Duration   `yaml:"key_lead" doc:"How long a key is published before it signs. Default: 1h."`
+	TokenEndpoints    []Endpoint `yaml:"token_endpoints" doc:"The token endpoints. Default: the five of the wire contract."`
+	V1                V1         `yaml:"v1" doc:"The v1 dialect, which exists for migration only."`
+	MissingTokenIs400 bool       `yaml:"missing_token_is_400" doc:"Answer 400 instead of 401 to a call without a token."`
+	InvalidProduct401 bool       `yaml:"invalid_product_is_401" doc:"Answer 401 instead of 403 to a call whose token does not open the API."`
+}
+
+// Endpoint is a token endpoint.
+type Endpoint struct {
+	Path    string `yaml:"path" doc:"Ends in /token; its health check is beside it."`
+	Dialect string `yaml:"dialect" doc:"v1, v2, v3 or rfc."`
+	JSON    bool   `yaml:"json" doc:"Takes JSON beside forms."`
+}
+
+// V1 is about the v1 dialect.
+type V1 struct {
+	Off        bool      `yaml:"off" doc:"Do not serve v1."`
+	Alias      bool      `yaml:"alias" doc:"v2 answers carry accessToken too."`
+	Deprecated time.Time `yaml:"deprecated" doc:"Since when, for the Deprecation header. Default: 2019-08-01T00:00:00Z."`
+	Sunset     time.Time `yaml:"sunset" doc:"When it ends, for the Sunset header. Default: none is sent."`
+	Page       string    `yaml:"page" doc:"URL of the migration page. Default: the portal's."`
+}
+
+// Catalog is about the catalogue.
+type Catalog struct {
+	Vars map[string]string `yaml:"vars" doc:"Values for ${NAME} in the manifests' upstream URLs."`
+}
+
+// Headers names headers.
+type Headers struct {
+	TraceAccept  []string `yaml:"trace_accept" doc:"Request headers that may bring a trace id, in order. traceparent is always read after them."`
+	Trace        string   `yaml:"trace" doc:"Answer header, and header to upstreams, with the trace id. Default: X-Trace-Id."`
+	Source       string   `yaml:"source" doc:"Answer header that says mock or live. Default: X-Sallyport-Source."`
+	Identity     string   `yaml:"identity" doc:"Header to upstreams with the signed identity JWT. Default: X-Sallyport-Identity."`
+	Organization string   `yaml:"organization" doc:"Header to upstreams with the organization's id. Default: X-Sallyport-Organization."`
+	Application  string   `yaml:"application" doc:"Header to upstreams with the app's name. Default: X-Sallyport-Application."`
+	ClientID     string   `yaml:"client_id" doc:"Header to upstreams with the client_id. Default: X-Sallyport-Client-Id."`
+	Environment  string   `yaml:"environment" doc:"Header to upstreams with the environment. Default: X-Sallyport-Environment."`
+	Strip        []string `yaml:"strip" doc:"Further headers of callers that are not passed on, because upstreams take them for the gateway's word."`
+}
+
+// Log says where the log goes.
+type Log struct {
+	File  string `yaml:"file" doc:"File to append to, as JSON lines. Default: standard error."`
+	Level string `yaml:"level" doc:"debug, info, warn or error. Default: info."`
+}
+
+// Duration is a time.Duration that is written as 90s, 20m, 1h30m.
+type Duration time.Duration
