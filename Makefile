@@ -32,7 +32,7 @@ lint:      ## vet, format, golangci-lint (pinned in tools/go.mod)
 	bin/golangci-lint run ./...
 
 bench:     ## benchmarks of the hot paths, each beside its bare floor
-	$(GO) test -run '^$$' -bench . -benchmem -benchtime 1s ./internal/token ./internal/authserver ./internal/gateway ./internal/snapshot
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime 1s ./internal/token ./internal/server
 
 fuzz:      ## run every fuzz target for FUZZTIME (default 20s)
 	@./scripts/fuzz $(or $(FUZZTIME),20s)

@@ -1,0 +1,77 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport/internal/manifest"
+	"github.com/sallyport-dev/sallyport/internal/market"
+)
+
+// Info is where a server can be reached.
+type Info struct {
+	CA           string // file
+	Portal       string // URLs, without trailing slash
+	Management   string
+	Environments []EnvironmentInfo
+}
+
+// EnvironmentInfo is where an environment can be reached.
+type EnvironmentInfo struct {
+	Name      string
+	URL       string
+	Issuer    string
+	TokenURLs []TokenURL
+}
+
+// TokenURL is a token endpoint.
+type TokenURL struct{ Dialect, URL string }
+
+// Info returns where the server can be reached; its sockets are open from New on.
+func (s *Server) Info() Info {
+	info := Info{CA: s.ca.File, Portal: s.portal.url, Management: s.management.url}
+	for _, e := range s.environments {
+		one := EnvironmentInfo{Name: string(e.name), URL: e.listener.url, Issuer: e.issuer}
+		for _, t := range e.auth.Endpoints {
+			one.TokenURLs = append(one.TokenURLs, TokenURL{string(t.Dialect), e.listener.url + t.Path})
+		}
+		info.Environments = append(info.Environments, one)
+	}
+	return info
+}
+
+// ApplyCatalog applies the catalogue in files, unless it is the newest already.
+func (s *Server) ApplyCatalog(ctx context.Context, by market.Actor, files fs.FS) error {
+	catalog, err := manifest.Load(files, manifest.Options{Vars: s.Config.Catalog.Vars})
+	if err != nil {
+		return fmt.Errorf("read the catalogue: %w", err)
+	}
+	bundle, sha, err := manifest.Bundle(files)
+	if err != nil {
+		return fmt.Errorf("pack the catalogue: %w", err)
+	}
+	var newest []market.CatalogVersion
+	err = s.store.View(ctx, func(r market.Reader) (err error) {
+		newest, err = r.CatalogHistory(1)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if len(newest) == 1 && newest[0].SHA256 == sha {
+		return nil
+	}
+	summary := strings.Join(manifest.Diff(s.catalog.Load(), catalog), "\n")
+	_, err = s.Market.ApplyCatalog(ctx, by, market.CatalogVersion{SHA256: sha, Bundle: bundle, Summary: summary}, catalog.Products)
+	return err
+}
+
+// Reload reads everything again, as at the start. The demo seeds before it runs.
+func (s *Server) Reload(ctx context.Context) error {
+	if err := s.model.Load(ctx, s.store); err != nil {
+		return err
+	}
+	return s.loadCatalog(ctx)
+}

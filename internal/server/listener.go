@@ -1,0 +1,113 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/localca"
+)
+
+// listener is one address that we serve at.
+type listener struct {
+	name   string // "sandbox", "management", …
+	url    string // without trailing slash
+	socket net.Listener
+	tls    *tls.Config
+	server *http.Server
+}
+
+// defaultHosts are the names of a listener that is given none.
+func defaultHosts() []string { return []string{"127.0.0.1", "localhost", "::1"} }
+
+// listen opens the socket and finds the certificate, so that what cannot work
+// is known before anything is served.
+func listen(ctx context.Context, name string, c config.Listener, ca *localca.Authority) (*listener, error) {
+	hosts := c.Hosts
+	if len(hosts) == 0 {
+		hosts = defaultHosts()
+	}
+	var lc net.ListenConfig
+	socket, err := lc.Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return nil, explainListen(name, c.Listen, err)
+	}
+	l := &listener{name: name, socket: socket, url: c.URL}
+	scheme := "https"
+	if c.Plain {
+		scheme = "http"
+	} else {
+		cert, err := certificate(c, hosts, ca)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", name, err), socket.Close())
+		}
+		l.tls = &tls.Config{Certificates: []tls.Certificate{*cert}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
+	}
+	if l.url == "" {
+		_, port, err := net.SplitHostPort(socket.Addr().String())
+		if err != nil {
+			return nil, errors.Join(err, socket.Close())
+		}
+		l.url = scheme + "://" + net.JoinHostPort(hosts[0], port)
+	}
+	return l, nil
+}
+
+func certificate(c config.Listener, hosts []string, ca *localca.Authority) (*tls.Certificate, error) {
+	if c.TLS.Certificate == "" {
+		return ca.Issue(hosts)
+	}
+	pair, err := tls.LoadX509KeyPair(c.TLS.Certificate, c.TLS.Key)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate %s and its key: %w", c.TLS.Certificate, err)
+	}
+	return &pair, nil
+}
+
+// explainListen says in one sentence why an address cannot be listened at.
+func explainListen(name, address string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("the address %s for %s is in use by another program: stop that, or choose another address (port 0 takes a free one)", address, name)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("the address %s for %s may not be used by this user: choose a port above 1023", address, name)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("the address %s for %s is not one of this machine's", address, name)
+	}
+	return fmt.Errorf("listen at %s for %s: %w", address, name, err)
+}
+
+// drain is how long requests under way may take once we are told to stop.
+const drain = 10 * time.Second
+
+// serve serves handler until ctx ends, then finishes what is under way.
+func (l *listener) serve(ctx context.Context, handler http.Handler, logger *slog.Logger) error {
+	l.server = httpx.NewServer(handler, l.tls, logger)
+	done := make(chan error, 1)
+	go func() {
+		if l.tls == nil {
+			done <- l.server.Serve(l.socket)
+		} else {
+			done <- l.server.ServeTLS(l.socket, "", "")
+		}
+	}()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve %s: %w", l.name, err)
+	case <-ctx.Done():
+	}
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if err := l.server.Shutdown(late); err != nil {
+		return errors.Join(l.server.Close(), fmt.Errorf("%s: requests under way were cut off after %s", l.name, drain))
+	}
+	return nil
+}

@@ -1,0 +1,361 @@
+// Package server is the wiring, all of it: it opens the store, the keys and the
+// snapshot, builds the four surfaces over them, listens, serves, and stops in
+// the reverse order.
+//
+// [New] does everything that can fail and says why in a sentence; [Server.Run]
+// serves until its context ends, finishes what is under way, writes what was
+// counted, and closes the store.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sallyport-dev/sallyport/internal/authserver"
+	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/gateway"
+	"github.com/sallyport-dev/sallyport/internal/keyring"
+	"github.com/sallyport-dev/sallyport/internal/localca"
+	"github.com/sallyport-dev/sallyport/internal/manifest"
+	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/secret"
+	"github.com/sallyport-dev/sallyport/internal/snapshot"
+	"github.com/sallyport-dev/sallyport/internal/store"
+	"github.com/sallyport-dev/sallyport/internal/usage"
+)
+
+// Options is what a server gets beside its configuration.
+type Options struct {
+	Config  *config.Config
+	Getenv  func(string) string // the process's environment, for secrets that are there
+	Logger  *slog.Logger
+	Now     func() time.Time
+	Version string
+}
+
+// Server is a wired program. Create it with [New].
+type Server struct {
+	Options
+	Market  *market.Market
+	started time.Time
+
+	store    *store.Store
+	rings    keyring.Rings
+	model    *snapshot.Model
+	meter    *usage.Meter
+	refusals *usage.Refusals
+	catalog  atomic.Pointer[manifest.Catalog]
+	compiled atomic.Int64 // version of the catalogue that is routed
+
+	ca           *localca.Authority
+	environments []*environment // by name
+	management   *listener
+	portal       *listener
+}
+
+// environment is what one environment is served by.
+type environment struct {
+	name     market.Environment
+	config   *config.Environment
+	listener *listener
+	issuer   string
+	ring     *keyring.Ring
+	auth     *authserver.Server
+	gateway  *gateway.Gateway
+}
+
+// What is kept in memory, and how often what is counted is written.
+const (
+	keptRefusals  = 10_000
+	flushInterval = 5 * time.Second
+	feedPoll      = 500 * time.Millisecond
+	upkeep        = time.Minute
+	tokenLeeway   = 30 * time.Second // CONTRACT 4.1
+	feedRetention = 24 * time.Hour
+	feedKeep      = 10_000
+	usageKept     = 400 * 24 * time.Hour
+)
+
+// New wires a server. On an error it has closed what it opened.
+func New(ctx context.Context, o Options) (*Server, error) {
+	s := &Server{Options: o, started: o.Now(), meter: usage.NewMeter(), refusals: usage.NewRefusals(keptRefusals), model: snapshot.New(o.Now)}
+	if err := s.open(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// open opens everything, from the ground up.
+func (s *Server) open(ctx context.Context) (err error) {
+	if err := prepareFolder(s.Config.Data); err != nil {
+		return err
+	}
+	sealing, err := s.Config.Keys.Sealing.ReadKey(s.Getenv)
+	if err != nil {
+		return fmt.Errorf("keys.sealing: %w", err)
+	}
+	hashing, err := s.Config.Keys.Hashing.ReadKey(s.Getenv)
+	if err != nil {
+		return fmt.Errorf("keys.hashing: %w", err)
+	}
+	if s.ca, err = localca.Open(s.Config.Data, s.Now); err != nil {
+		return err
+	}
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
+	if s.store, err = s.openStore(ctx); err != nil {
+		return err
+	}
+	s.Market = &market.Market{Store: s.store, Hasher: market.NewHasher(hashing), Now: s.Now, Environments: s.rules()}
+	if err := s.openRings(ctx, sealing); err != nil {
+		return err
+	}
+	if err := s.model.Load(ctx, s.store); err != nil {
+		return err
+	}
+	if err := s.buildEnvironments(); err != nil {
+		return err
+	}
+	return s.loadCatalog(ctx)
+}
+
+// prepareFolder makes the data folder, and finds out whether it can be written.
+func prepareFolder(folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return ExplainFolder(folder, err)
+	}
+	probe, err := os.CreateTemp(folder, ".probe-*")
+	if err != nil {
+		return ExplainFolder(folder, err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// ExplainFolder says in one sentence why the data folder cannot be used.
+func ExplainFolder(folder string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("the data folder %s cannot be written by this user: change its owner, or choose another", folder)
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("the data folder %s is, or is below, something that is not a folder: choose another", folder)
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("the data folder %s has no space left", folder)
+	}
+	return fmt.Errorf("the data folder %s cannot be used: %w", folder, err)
+}
+
+func (s *Server) openStore(ctx context.Context) (*store.Store, error) {
+	c := store.Config{SQLite: s.Config.Database.SQLite, Now: s.Now, Logger: s.Logger}
+	if !s.Config.Database.Postgres.IsZero() {
+		dsn, err := s.Config.Database.Postgres.Read(s.Getenv)
+		if err != nil {
+			return nil, fmt.Errorf("database.postgres: %w", err)
+		}
+		c.SQLite, c.Postgres = "", dsn
+	}
+	return store.Open(ctx, c)
+}
+
+// listen opens every socket, so that the URLs are known.
+func (s *Server) listen(ctx context.Context) (err error) {
+	for _, name := range slices.Sorted(maps.Keys(s.Config.Environments)) {
+		c := s.Config.Environments[name]
+		e := &environment{name: name, config: c}
+		if e.listener, err = listen(ctx, string(name), c.Listener, s.ca); err != nil {
+			return err
+		}
+		e.issuer = c.Issuer
+		if e.issuer == "" {
+			e.issuer = e.listener.url
+		}
+		s.environments = append(s.environments, e)
+	}
+	if s.management, err = listen(ctx, "management", s.Config.Management, s.ca); err != nil {
+		return err
+	}
+	s.portal, err = listen(ctx, "portal", s.Config.Portal, s.ca)
+	return err
+}
+
+func (s *Server) rules() map[market.Environment]market.EnvironmentRules {
+	rules := map[market.Environment]market.EnvironmentRules{}
+	for name, c := range s.Config.Environments {
+		rules[name] = market.EnvironmentRules{
+			SecretPrefix: c.SecretPrefix, MinTokenLifetime: time.Duration(c.MinTokenLifetime),
+			MaxTokenLifetime: time.Duration(c.MaxTokenLifetime), Contracted: *c.Contracted,
+		}
+	}
+	return rules
+}
+
+func (s *Server) openRings(ctx context.Context, sealing secret.String) error {
+	sealer, err := keyring.NewSealer(sealing)
+	if err != nil {
+		return fmt.Errorf("keys.sealing: %w", err)
+	}
+	s.rings = keyring.Rings{}
+	for _, e := range s.environments {
+		e.ring, err = keyring.Open(ctx, keyring.Config{
+			Store: s.store, Sealer: sealer, Environment: e.name, Algorithm: keyring.Algorithm(e.config.Algorithm),
+			TokenLifetime: time.Duration(e.config.MaxTokenLifetime), Lead: time.Duration(e.config.KeyLead),
+			Period: time.Duration(e.config.KeyPeriod), Now: s.Now, Logger: s.Logger,
+		})
+		if err != nil {
+			return err
+		}
+		s.rings[e.name] = e.ring
+	}
+	return nil
+}
+
+// Run serves until ctx ends, and calls ready once everything is up. It returns
+// nil after a clean stop.
+func (s *Server) Run(ctx context.Context, ready func() error) error {
+	defer s.close()
+	// What runs beneath the surfaces ends after them: a request under way may
+	// still count, and its count is written.
+	beneath, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var base errgroup.Group
+	wake, stopWaking := s.store.Wake()
+	defer stopWaking()
+	base.Go(func() error {
+		return s.model.Follow(beneath, snapshot.Feed{
+			Source: s.store, Wake: wake, Poll: feedPoll, Logger: s.Logger, Changed: s.changed,
+		})
+	})
+	base.Go(func() error { return s.meter.Run(beneath, s.store, flushInterval, s.Logger) })
+	base.Go(func() error { return s.upkeep(beneath) })
+
+	surfaces, ctx := errgroup.WithContext(ctx)
+	for _, e := range s.environments {
+		surfaces.Go(func() error { return e.listener.serve(ctx, s.environmentHandler(e), s.Logger) })
+	}
+	management, portal, err := s.people()
+	if err != nil {
+		return err
+	}
+	surfaces.Go(func() error { return s.management.serve(ctx, management, s.Logger) })
+	surfaces.Go(func() error { return s.portal.serve(ctx, portal, s.Logger) })
+	surfaces.Go(ready)
+	err = surfaces.Wait()
+	stop()
+	return errors.Join(err, base.Wait())
+}
+
+// changed brings what is not in the model up to date.
+func (s *Server) changed(ctx context.Context, kinds map[market.Kind]bool) {
+	if kinds[market.KindKeys] {
+		s.reloadKeys(ctx)
+	}
+	if kinds[market.KindCatalog] {
+		if err := s.loadCatalog(ctx); err != nil {
+			s.Logger.ErrorContext(ctx, "cannot route by the new catalogue; going on with the old one", slog.Any("error", err))
+		}
+	}
+}
+
+func (s *Server) reloadKeys(ctx context.Context) {
+	for _, e := range s.environments {
+		if err := e.ring.Reload(ctx); err != nil {
+			s.Logger.ErrorContext(ctx, "cannot read the signing keys; going on with those that are known",
+				slog.String("environment", string(e.name)), slog.Any("error", err))
+		}
+	}
+}
+
+// upkeep does what has to be done now and then: rotate keys that are due,
+// forget what is old, and catch up on what a change could not bring.
+func (s *Server) upkeep(ctx context.Context) error {
+	ticker := time.NewTicker(upkeep)
+	defer ticker.Stop()
+	for {
+		for _, e := range s.environments {
+			if err := e.ring.Tick(ctx); err != nil && ctx.Err() == nil {
+				s.Logger.ErrorContext(ctx, "cannot rotate keys", slog.String("environment", string(e.name)), slog.Any("error", err))
+			}
+		}
+		err := s.store.Prune(ctx, store.Retention{Feed: feedRetention, FeedKeep: feedKeep, Usage: usageKept})
+		if err != nil && ctx.Err() == nil {
+			s.Logger.WarnContext(ctx, "cannot forget what is old", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		s.reloadKeys(ctx)
+		if s.model.Catalog() != s.compiled.Load() {
+			s.changed(ctx, map[market.Kind]bool{market.KindCatalog: true})
+		}
+	}
+}
+
+// loadCatalog reads the newest catalogue and routes by it.
+func (s *Server) loadCatalog(ctx context.Context) error {
+	if s.model.Catalog() == 0 {
+		s.catalog.Store(&manifest.Catalog{})
+		return nil
+	}
+	var version market.CatalogVersion
+	err := s.store.View(ctx, func(r market.Reader) (err error) {
+		version, err = r.Catalog(0)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read the catalogue: %w", err)
+	}
+	files, err := manifest.Open(version.Bundle)
+	if err != nil {
+		return fmt.Errorf("open catalogue %d: %w", version.Version, err)
+	}
+	catalog, err := manifest.Load(files, manifest.Options{Vars: s.Config.Catalog.Vars})
+	if err != nil {
+		return fmt.Errorf("read catalogue %d: %s", version.Version, strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	s.catalog.Store(catalog)
+	for _, e := range s.environments {
+		e.gateway.SetCatalog(catalog)
+	}
+	s.compiled.Store(version.Version)
+	return nil
+}
+
+// Close closes a server that is not to be run.
+func (s *Server) Close() error {
+	s.close()
+	return nil
+}
+
+func (s *Server) close() {
+	for _, e := range s.environments {
+		closeListener(e.listener)
+	}
+	closeListener(s.management)
+	closeListener(s.portal)
+	if s.store != nil {
+		if err := s.store.Close(); err != nil {
+			s.Logger.Error("close the store", slog.Any("error", err))
+		}
+	}
+}
+
+func closeListener(l *listener) {
+	if l != nil {
+		_ = l.socket.Close() // closed already after a clean stop
+	}
+}

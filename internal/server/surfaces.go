@@ -1,0 +1,179 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/internal/adminapi"
+	"github.com/sallyport-dev/sallyport/internal/authserver"
+	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/gateway"
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/limit"
+	"github.com/sallyport-dev/sallyport/internal/manifest"
+	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/portal"
+	"github.com/sallyport-dev/sallyport/internal/token"
+)
+
+// How many failed attempts a client may make from one network: a burst that no
+// typing person reaches, and what a person may do after that.
+const (
+	failuresPerSecond = 5
+	failuresBurst     = 300
+	failuresKept      = 1 << 16
+)
+
+func (s *Server) buildEnvironments() error {
+	verifiers := map[market.Environment]*token.Verifier{}
+	prefixes := map[string]market.Environment{}
+	for _, e := range s.environments {
+		v, err := token.NewVerifier(token.VerifierConfig{
+			Ring: e.ring, Issuer: e.issuer, Audience: s.Config.Audience, Environment: string(e.name), Leeway: tokenLeeway, Now: s.Now,
+		})
+		if err != nil {
+			return err
+		}
+		verifiers[e.name] = v
+		prefixes[e.config.SecretPrefix] = e.name
+	}
+	for _, e := range s.environments {
+		if err := s.buildEnvironment(e, verifiers, prefixes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environment]*token.Verifier, prefixes map[string]market.Environment) (err error) {
+	c := e.config
+	page := c.V1.Page
+	if page == "" {
+		page = s.portal.url + "/migrate/v1"
+	}
+	e.auth, err = authserver.New(authserver.Config{
+		Environment: e.name, Issuer: e.issuer, Audience: s.Config.Audience, Endpoints: endpoints(c.TokenEndpoints),
+		SecretPrefix: prefixes, ReuseWindow: time.Duration(*c.ReuseWindow), Leeway: tokenLeeway, MaxStale: s.Config.StaleLimit(),
+		Legacy: authserver.Legacy{
+			Deprecated: c.V1.Deprecated, Sunset: c.V1.Sunset, Page: page, V1Off: c.V1.Off, V1Alias: c.V1.Alias,
+		},
+		Documentation: s.portal.url,
+		Model:         s.model, Ring: e.ring, Verifier: verifiers[e.name], Hasher: s.Market.Hasher, Revoker: s.Market, Meter: s.meter, Refusals: s.refusals,
+		Failures: limit.New(failuresPerSecond, failuresBurst, failuresKept), Now: s.Now, Logger: s.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	foreign := map[market.Environment]*token.Verifier{}
+	for name, v := range verifiers {
+		if name != e.name {
+			foreign[name] = v
+		}
+	}
+	h := s.Config.Headers
+	e.gateway, err = gateway.New(gateway.Config{
+		Environment: e.name, Issuer: e.issuer, BaseURL: e.listener.url, Docs: s.portal.url, MaxStale: s.Config.StaleLimit(),
+		Headers: gateway.Headers{
+			Trace: h.Trace, Source: h.Source, Identity: h.Identity, Organization: h.Organization, Application: h.Application,
+			ClientID: h.ClientID, Environment: h.Environment, Strip: h.Strip,
+		},
+		Options: gateway.Options{MissingTokenIs400: c.MissingTokenIs400, InvalidProductIs401: c.InvalidProduct401},
+		Model:   s.model, Ring: e.ring, Verifier: verifiers[e.name], Foreign: foreign, Meter: s.meter, Refusals: s.refusals,
+		Now: s.Now, Logger: s.Logger,
+	})
+	return err
+}
+
+func endpoints(configured []config.Endpoint) []authserver.Endpoint {
+	if len(configured) == 0 {
+		return authserver.DefaultEndpoints()
+	}
+	out := make([]authserver.Endpoint, len(configured))
+	for i, c := range configured {
+		out[i] = authserver.Endpoint{Path: c.Path, Dialect: authserver.Dialect(c.Dialect), JSON: c.JSON}
+	}
+	return out
+}
+
+// environmentHandler is what an environment's listener serves: the documents
+// and endpoints of the token service and the gateway by their exact paths, and
+// by the gateway all the rest.
+func (s *Server) environmentHandler(e *environment) http.Handler {
+	routes := e.auth.Routes()
+	for path, h := range e.gateway.Routes() {
+		routes[path] = h
+	}
+	return s.record(string(e.name), e.gateway.Fail, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := routes[r.URL.Path]; h != nil && r.URL.RawPath == "" {
+			h.ServeHTTP(w, r)
+			return
+		}
+		e.gateway.ServeHTTP(w, r)
+	}))
+}
+
+// people builds the surfaces for operators and developers, each on a listener
+// of its own: browser and API surfaces never share one.
+func (s *Server) people() (management, developers http.Handler, err error) {
+	names := make([]market.Environment, len(s.environments))
+	shown := make([]portal.Environment, len(s.environments))
+	for i, e := range s.environments {
+		names[i] = e.name
+		shown[i] = portal.Environment{Name: string(e.name), BaseURL: e.listener.url, Issuer: e.issuer}
+		for _, t := range e.auth.Endpoints {
+			shown[i].TokenURLs = append(shown[i].TokenURLs, portal.TokenURL{
+				Dialect: string(t.Dialect), URL: e.listener.url + t.Path, Lifetime: t.Dialect.Lifetime(), JSON: t.JSON,
+			})
+		}
+	}
+	admin := adminapi.New(adminapi.Config{
+		Market: s.Market, Keys: s.rings, Usage: s.store, Refusals: s.refusals, Status: s.status, CatalogVars: s.Config.Catalog.Vars,
+		Environments: names, Now: s.Now, Logger: s.Logger,
+	})
+	p, err := portal.New(portal.Config{
+		Name: s.Config.Name, Catalog: func() *manifest.Catalog { return s.catalog.Load() }, Environments: shown, Logger: s.Logger,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.record("management", failJSON, admin), s.record("portal", p.Fail, p.Handler()), nil
+}
+
+func (s *Server) record(surface string, fail func(http.ResponseWriter, *http.Request, error), h http.Handler) http.Handler {
+	return httpx.Record(h, httpx.Recording{
+		Logger: s.Logger, Surface: surface, Now: s.Now, Fail: fail,
+		Trace: httpx.TraceHeaders{Accept: s.Config.Headers.TraceAccept, Answer: s.Config.Headers.Trace},
+	})
+}
+
+// failJSON answers for a management handler that panicked.
+func failJSON(w http.ResponseWriter, r *http.Request, _ error) {
+	body, _ := json.Marshal(api.Problem{
+		Type: "about:blank", Title: http.StatusText(http.StatusInternalServerError), Status: http.StatusInternalServerError,
+		Detail: "Something went wrong here. The log says more under the trace id", TraceID: httpx.Trace(r.Context()),
+	})
+	httpx.WriteBody(w, http.StatusInternalServerError, "application/problem+json", append(body, '\n'))
+}
+
+// status is the node as an operator sees it.
+func (s *Server) status(ctx context.Context) api.Status {
+	now := s.Now()
+	status := api.Status{
+		Status: "ok", Version: s.Version, Started: s.started, Uptime: api.Seconds(now.Sub(s.started) / time.Second),
+		Snapshot: api.SnapshotStatus{Sequence: s.model.Head(), AgeMS: s.model.Age().Milliseconds()},
+		Store:    api.StoreStatus{State: "ok", Engine: "sqlite"},
+	}
+	if !s.Config.Database.Postgres.IsZero() {
+		status.Store.Engine = "postgres"
+	}
+	if err := s.store.Ping(ctx); err != nil {
+		status.Status, status.Store.State = "degraded", "lost"
+	}
+	for _, e := range s.environments {
+		status.Environments = append(status.Environments, api.EnvironmentStatus{Name: string(e.name), Issuer: e.issuer, URLs: []string{e.listener.url}})
+	}
+	return status
+}
