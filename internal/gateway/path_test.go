@@ -1,0 +1,66 @@
+package gateway
+
+import (
+	"net/url"
+	"path"
+	"strings"
+	"testing"
+)
+
+func TestCanonicalPathTakesPlainPathsAsTheyAre(t *testing.T) {
+	for raw, want := range map[string]string{
+		"/": "/", "/a": "/a", "/a/": "/a/", "/a/b.c/~d": "/a/b.c/~d", "/a%20b/%C3%A9": "/a b/é", "/a/...": "/a/...", "/.well-known/x": "/.well-known/x",
+	} {
+		u, err := url.ParseRequestURI(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := canonicalPath(u); err != nil || got != want {
+			t.Errorf("%s: %q, %v; want %q", raw, got, err, want)
+		}
+	}
+}
+
+func TestCanonicalPathRefusesWhatHasTwoReadings(t *testing.T) {
+	for _, raw := range []string{
+		"//", "//a", "/a//b", "/./a", "/a/.", "/a/..", "/../a", "/a/../b", "/%2e%2e/a", "/a/%2E", "/a%2fb", "/a%2Fb", "/a%5cb", "/a\\b",
+		"/a%00", "/a%0a", "/a%7f", "/a%25b", "/a%252e", "/a%3fb", "/a%23b", "/a;b", "/a%3bb", "/a/%c0%af", "/%ff",
+	} {
+		u, err := url.ParseRequestURI(raw)
+		if err != nil {
+			continue // net/http refuses it before us
+		}
+		if got, err := canonicalPath(u); err == nil {
+			t.Errorf("%s was taken as %q", raw, got)
+		}
+	}
+}
+
+// FuzzCanonicalPath holds that a path which is taken means the same to whoever
+// cleans it, splits it or decodes it once more, and survives being sent on.
+func FuzzCanonicalPath(f *testing.F) {
+	for _, s := range []string{"/", "/a/b", "/a%20b", "/%2e%2e", "//", "/a/%2f", "/a;b", "/%", "/é", "/a//", "/a/./b", "*", "http://x/y"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		u, err := url.ParseRequestURI(raw)
+		if err != nil {
+			return
+		}
+		got, err := canonicalPath(u)
+		if err != nil {
+			return
+		}
+		if cleaned := path.Clean(got); cleaned != got && cleaned+"/" != got {
+			t.Fatalf("%q was taken as %q, which cleans to %q", raw, got, cleaned)
+		}
+		if strings.ContainsAny(got, "\\\x00;%") {
+			t.Fatalf("%q was taken as %q", raw, got)
+		}
+		sent := (&url.URL{Path: got}).EscapedPath()
+		back, err := url.ParseRequestURI(sent)
+		if err != nil || back.Path != got {
+			t.Fatalf("%q is sent on as %q, which reads %v, %v", got, sent, back, err)
+		}
+	})
+}
