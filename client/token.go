@@ -1,0 +1,270 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Config says where tokens come from and for whom.
+type Config struct {
+	TokenURL     string // any of Sallyport's token endpoints, or another of RFC 6749
+	ClientID     string
+	ClientSecret Secret
+	Scopes       []string     // empty: all that the client may have
+	HTTP         *http.Client // nil: one with a timeout of a minute; redirects are never followed
+}
+
+// Token is an access token.
+type Token struct {
+	Access  Secret
+	Expires time.Time
+	Scope   string // what it is for, as the endpoint said; may be empty
+}
+
+// Header returns the value of the Authorization header. Do not print it.
+func (t Token) Header() string { return "Bearer " + t.Access.Reveal() }
+
+// TokenError is a refusal by the token endpoint (RFC 6749 §5.2).
+type TokenError struct {
+	Status      int
+	Code        string // such as "invalid_client"; empty if the answer was no OAuth error
+	Description string
+	RetryAfter  time.Duration
+}
+
+// Error implements error.
+func (e *TokenError) Error() string {
+	text := fmt.Sprintf("token endpoint: %d", e.Status)
+	if e.Code != "" {
+		text += " " + e.Code
+	}
+	if e.Description != "" {
+		text += ": " + e.Description
+	}
+	return text
+}
+
+// TokenSource keeps one access token, in memory, and renews it (RFC 6749 §4.4).
+// It renews ahead of the token's end by an eighth of its lifetime and at least
+// a minute, with one request at a time, while the old token is still handed
+// out; and if that fails, it goes on with the old one for as long as it lasts.
+// It may be used by many goroutines.
+type TokenSource struct {
+	config Config
+
+	mu        sync.Mutex
+	token     Token
+	renewAt   time.Time
+	flight    *flight   // the request under way; nil: none
+	pausedTo  time.Time // no request before: the last one failed
+	lastError error
+}
+
+// flight is one request for a token, which any number of callers wait for.
+type flight struct {
+	done  chan struct{}
+	token Token
+	err   error
+}
+
+const (
+	fetchTimeout    = time.Minute
+	failurePause    = time.Second     // between requests that fail
+	unknownLifetime = 5 * time.Minute // when the endpoint does not say expires_in
+	renewFraction   = 8               // an eighth: 12.5 %
+	renewAtLeast    = time.Minute
+)
+
+// NewTokenSource returns a TokenSource for config. It sends nothing yet.
+func NewTokenSource(config Config) (*TokenSource, error) {
+	if err := checkURL("TokenURL", config.TokenURL); err != nil {
+		return nil, err
+	}
+	if config.ClientID == "" || config.ClientSecret.Reveal() == "" {
+		return nil, errors.New("client: ClientID and ClientSecret are needed")
+	}
+	config.HTTP = withoutRedirects(config.HTTP)
+	return &TokenSource{config: config}, nil
+}
+
+// Token returns a token that has not expired. When ctx ends it stops waiting,
+// not the request, which others may be waiting for too.
+func (s *TokenSource) Token(ctx context.Context) (Token, error) {
+	s.mu.Lock()
+	moment := now()
+	fresh := moment.Before(s.token.Expires)
+	due := !fresh || !moment.Before(s.renewAt)
+	if due && s.flight == nil {
+		if moment.Before(s.pausedTo) {
+			token, err := s.token, s.lastError
+			s.mu.Unlock()
+			if fresh {
+				return token, nil
+			}
+			return Token{}, err
+		}
+		s.start(ctx)
+	}
+	token, f := s.token, s.flight
+	s.mu.Unlock()
+	if fresh {
+		return token, nil
+	}
+	select {
+	case <-f.done:
+		return f.token, f.err
+	case <-ctx.Done():
+		return Token{}, fmt.Errorf("wait for a token: %w", context.Cause(ctx))
+	}
+}
+
+// Invalidate forgets a token that was refused, unless another has taken its
+// place already. The next Token fetches a new one.
+func (s *TokenSource) Invalidate(refused Token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.token.Access.Equal(refused.Access) {
+		s.token = Token{}
+	}
+}
+
+// start begins a flight. s.mu is held.
+func (s *TokenSource) start(ctx context.Context) {
+	f := &flight{done: make(chan struct{})}
+	s.flight = f
+	// Whoever asked first may leave first: the others still wait.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
+	go func() {
+		defer cancel()
+		var renewAt time.Time
+		f.token, renewAt, f.err = s.fetch(ctx)
+		s.mu.Lock()
+		s.flight = nil
+		if f.err != nil {
+			s.lastError, s.pausedTo = f.err, now().Add(pauseAfter(f.err))
+		} else {
+			s.token, s.renewAt = f.token, renewAt
+		}
+		s.mu.Unlock()
+		close(f.done)
+	}()
+}
+
+func pauseAfter(err error) time.Duration {
+	var refused *TokenError
+	if errors.As(err, &refused) {
+		return max(refused.RetryAfter, failurePause)
+	}
+	return failurePause
+}
+
+// fetch requests a token, and once more if the endpoint says when.
+func (s *TokenSource) fetch(ctx context.Context) (token Token, renewAt time.Time, err error) {
+	for again := true; ; again = false {
+		token, renewAt, err = s.request(ctx)
+		var refused *TokenError
+		if !again || !errors.As(err, &refused) || !waitFor(ctx, refused.Status, refused.RetryAfter) {
+			return token, renewAt, err
+		}
+	}
+}
+
+func (s *TokenSource) request(ctx context.Context) (token Token, renewAt time.Time, err error) {
+	form := url.Values{
+		"grant_type":    {"client_credentials"},
+		"client_id":     {s.config.ClientID},
+		"client_secret": {s.config.ClientSecret.Reveal()},
+	}
+	put(form, "scope", strings.Join(s.config.Scopes, " "))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.config.TokenURL, strings.NewReader(form.Encode()))
+	if err != nil {
+		return token, renewAt, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", jsonType)
+	req.Header.Set("User-Agent", userAgent)
+	began := now() // the token's life is counted from before it began
+	resp, err := s.config.HTTP.Do(req)
+	if err != nil {
+		return token, renewAt, fmt.Errorf("fetch a token: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
+	if err != nil {
+		return token, renewAt, fmt.Errorf("fetch a token: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return token, renewAt, s.refusal(resp, data)
+	}
+	return readToken(data, began)
+}
+
+// readToken reads the answer of any dialect; the v1 endpoint names the token
+// accessToken.
+func readToken(data []byte, began time.Time) (token Token, renewAt time.Time, err error) {
+	var answer struct {
+		Access    string      `json:"access_token"`
+		AccessV1  string      `json:"accessToken"`
+		Type      string      `json:"token_type"`
+		ExpiresIn json.Number `json:"expires_in"`
+		Scope     string      `json:"scope"`
+	}
+	if json.Unmarshal(data, &answer) != nil {
+		return token, renewAt, errors.New("fetch a token: the answer is not a token") // and may hold one: it is not repeated
+	}
+	text := answer.Access
+	if text == "" {
+		text = answer.AccessV1
+	}
+	if text == "" || answer.Type != "" && !strings.EqualFold(answer.Type, "bearer") {
+		return token, renewAt, errors.New("fetch a token: the answer holds no bearer token")
+	}
+	lifetime := unknownLifetime
+	if seconds, err := answer.ExpiresIn.Float64(); err == nil && seconds > 0 && seconds < 1e9 {
+		lifetime = time.Duration(seconds * float64(time.Second))
+	}
+	margin := max(lifetime/renewFraction, renewAtLeast)
+	if margin >= lifetime {
+		margin = lifetime / 2
+	}
+	expires := began.Add(lifetime)
+	return Token{Access: NewSecret(text), Expires: expires, Scope: answer.Scope}, expires.Add(-margin), nil
+}
+
+// refusal reads an error of the endpoint. Should it repeat the secret, that is
+// taken out.
+func (s *TokenSource) refusal(resp *http.Response, data []byte) error {
+	var answer struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	_ = json.Unmarshal(data, &answer) // then there is only the status
+	clean := func(text string) string {
+		return strings.ReplaceAll(text, s.config.ClientSecret.Reveal(), "[redacted]")
+	}
+	return &TokenError{
+		Status: resp.StatusCode, Code: clean(answer.Code), Description: clean(answer.Description), RetryAfter: retryAfter(resp),
+	}
+}
+
+// String implements [fmt.Stringer].
+func (s *TokenSource) String() string {
+	return fmt.Sprintf("token source of %s at %s", s.config.ClientID, s.config.TokenURL)
+}
+
+// GoString implements [fmt.GoStringer].
+func (s *TokenSource) GoString() string { return s.String() }
+
+// Format implements [fmt.Formatter] for every verb.
+func (s *TokenSource) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// MarshalJSON implements [json.Marshaler].
+func (s *TokenSource) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
