@@ -1,0 +1,153 @@
+package adminapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/market"
+)
+
+func app(a market.App) api.App {
+	out := api.App{
+		ID: string(a.ID), Org: string(a.Org), Environment: string(a.Environment), Name: a.Name,
+		DeveloperEmail: a.DeveloperEmail, ClientID: a.ClientID, State: string(a.State),
+		Products: append([]string{}, a.Products...), TokenLifetime: api.SecondsOf(a.TokenLifetime),
+		NotBefore: a.NotBefore, Created: a.Created.UTC(),
+	}
+	if a.ReuseWindow != nil {
+		window := api.SecondsOf(*a.ReuseWindow)
+		out.ReuseWindow = &window
+	}
+	return out
+}
+
+func (h *Handler) createApp(w http.ResponseWriter, r *http.Request) error {
+	var in api.NewApp
+	if err := read(w, r, &in); err != nil {
+		return err
+	}
+	if !identifierForm(in.Org, "org_") {
+		return market.Invalid("org", "must be the id of an organization, which begins with org_")
+	}
+	if err := printingNames("products", in.Products); err != nil {
+		return err
+	}
+	lifetime, err := seconds("token_lifetime", in.TokenLifetime)
+	if err != nil {
+		return err
+	}
+	window, err := secondsPatch("reuse_window", in.ReuseWindow)
+	if err != nil {
+		return err
+	}
+	if window != nil && *window < 0 {
+		window = nil
+	}
+	a, err := h.Market.AddApp(r.Context(), actor(r), market.NewApp{
+		Org: id.Org(in.Org), Environment: market.Environment(in.Environment), Name: in.Name,
+		DeveloperEmail: in.DeveloperEmail, Products: in.Products, TokenLifetime: lifetime, ReuseWindow: window,
+	})
+	if err != nil {
+		return err
+	}
+	created(w, "/v1/apps/"+string(a.ID), app(a))
+	return nil
+}
+
+func (h *Handler) listApps(w http.ResponseWriter, r *http.Request) error {
+	q := readQuery(r)
+	org, page := id.Org(q.identifier("org", "org_")), q.page()
+	if err := q.err(); err != nil {
+		return err
+	}
+	var apps []market.App
+	var next string
+	err := h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
+		if org != "" {
+			if _, err := read.Org(org); err != nil {
+				return err
+			}
+		}
+		apps, next, err = read.Apps(org, page)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, list(apps, next, app))
+	return nil
+}
+
+func (h *Handler) showApp(w http.ResponseWriter, r *http.Request) error {
+	name, err := appID(r)
+	if err != nil {
+		return err
+	}
+	var a market.App
+	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
+		a, err = read.App(name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, app(a))
+	return nil
+}
+
+func (h *Handler) patchApp(w http.ResponseWriter, r *http.Request) error {
+	name, err := appID(r)
+	if err != nil {
+		return err
+	}
+	var in api.AppPatch
+	if err := read(w, r, &in); err != nil {
+		return err
+	}
+	if in.Products != nil {
+		if err := printingNames("products", *in.Products); err != nil {
+			return err
+		}
+	}
+	var lifetime, window *time.Duration
+	if lifetime, err = secondsPatch("token_lifetime", in.TokenLifetime); err != nil {
+		return err
+	}
+	if window, err = secondsPatch("reuse_window", in.ReuseWindow); err != nil {
+		return err
+	}
+	a, err := h.Market.ChangeApp(r.Context(), actor(r), name, market.AppPatch{
+		Name: in.Name, DeveloperEmail: in.DeveloperEmail, State: (*market.AppState)(in.State), Products: in.Products,
+		TokenLifetime: lifetime, ReuseWindow: window, NotBefore: h.epoch(in.NotBefore),
+	})
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, app(a))
+	return nil
+}
+
+func (h *Handler) deleteApp(w http.ResponseWriter, r *http.Request) error {
+	name, err := appID(r)
+	if err != nil {
+		return err
+	}
+	if err := h.Market.RemoveApp(r.Context(), actor(r), name); err != nil {
+		return err
+	}
+	done(w)
+	return nil
+}
+
+// printingNames holds names to what the store can be asked for.
+func printingNames(field string, names []string) error {
+	for _, name := range names {
+		if !printing(name) {
+			return market.Invalid(field, "holds a name with a character that does not print")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package adminapi
+
+import (
+	"net/http"
+
+	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/market"
+)
+
+func organization(o market.Organization) api.Organization {
+	return api.Organization{ID: string(o.ID), Name: o.Name, State: string(o.State), NotBefore: o.NotBefore, Created: o.Created.UTC()}
+}
+
+func (h *Handler) createOrganization(w http.ResponseWriter, r *http.Request) error {
+	var in api.NewOrganization
+	if err := read(w, r, &in); err != nil {
+		return err
+	}
+	o, err := h.Market.NewOrganization(r.Context(), actor(r), in.Name)
+	if err != nil {
+		return err
+	}
+	created(w, "/v1/organizations/"+string(o.ID), organization(o))
+	return nil
+}
+
+func (h *Handler) listOrganizations(w http.ResponseWriter, r *http.Request) error {
+	q := readQuery(r)
+	page := q.page()
+	if err := q.err(); err != nil {
+		return err
+	}
+	var orgs []market.Organization
+	var next string
+	err := h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
+		orgs, next, err = read.Orgs(page)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, list(orgs, next, organization))
+	return nil
+}
+
+func (h *Handler) showOrganization(w http.ResponseWriter, r *http.Request) error {
+	org, err := orgID(r)
+	if err != nil {
+		return err
+	}
+	var o market.Organization
+	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
+		o, err = read.Org(org)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, organization(o))
+	return nil
+}
+
+func (h *Handler) patchOrganization(w http.ResponseWriter, r *http.Request) error {
+	org, err := orgID(r)
+	if err != nil {
+		return err
+	}
+	var in api.OrganizationPatch
+	if err := read(w, r, &in); err != nil {
+		return err
+	}
+	o, err := h.Market.ChangeOrganization(r.Context(), actor(r), org, market.OrganizationPatch{
+		Name:      in.Name,
+		State:     (*market.OrgState)(in.State),
+		NotBefore: h.epoch(in.NotBefore),
+	})
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, organization(o))
+	return nil
+}
+
+// created answers 201 with where the new thing is.
+func created(w http.ResponseWriter, location string, v any) {
+	w.Header().Set("Location", location)
+	httpx.WriteJSON(w, http.StatusCreated, v)
+}
+
+// done answers 204.
+func done(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }

@@ -1,0 +1,100 @@
+package adminapi
+
+import (
+	"net/http"
+
+	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/market"
+)
+
+func product(p market.Product) api.Product {
+	return api.Product{
+		Name: p.Name, Title: p.Title, Description: p.Description, TokenLifetime: api.SecondsOf(p.TokenLifetime),
+		State: string(p.State), Source: string(p.Source), Created: p.Created.UTC(),
+	}
+}
+
+func (h *Handler) createProduct(w http.ResponseWriter, r *http.Request) error {
+	var in api.NewProduct
+	if err := read(w, r, &in); err != nil {
+		return err
+	}
+	lifetime, err := seconds("token_lifetime", in.TokenLifetime)
+	if err != nil {
+		return err
+	}
+	p, err := h.Market.AddProduct(r.Context(), actor(r), market.NewProduct{
+		Name: in.Name, Title: in.Title, Description: in.Description, TokenLifetime: lifetime,
+	})
+	if err != nil {
+		return err
+	}
+	created(w, "/v1/products/"+p.Name, product(p))
+	return nil
+}
+
+func (h *Handler) listProducts(w http.ResponseWriter, r *http.Request) error {
+	if err := readQuery(r).err(); err != nil {
+		return err
+	}
+	var all []market.Product
+	err := h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
+		all, err = read.Products()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, list(all, "", product))
+	return nil
+}
+
+// productName returns the product's name of the path, if it can be one.
+func productName(r *http.Request) (string, error) {
+	name := r.PathValue("product")
+	if !printing(name) || len(name) > 100 {
+		return "", notFound("product", "GET /v1/products lists them")
+	}
+	return name, nil
+}
+
+func (h *Handler) showProduct(w http.ResponseWriter, r *http.Request) error {
+	name, err := productName(r)
+	if err != nil {
+		return err
+	}
+	var p market.Product
+	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
+		p, err = read.Product(name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, product(p))
+	return nil
+}
+
+func (h *Handler) patchProduct(w http.ResponseWriter, r *http.Request) error {
+	name, err := productName(r)
+	if err != nil {
+		return err
+	}
+	var in api.ProductPatch
+	if err := read(w, r, &in); err != nil {
+		return err
+	}
+	lifetime, err := secondsPatch("token_lifetime", in.TokenLifetime)
+	if err != nil {
+		return err
+	}
+	p, err := h.Market.ChangeProduct(r.Context(), actor(r), name, market.ProductPatch{
+		Title: in.Title, Description: in.Description, TokenLifetime: lifetime, State: (*market.ProductState)(in.State),
+	})
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, product(p))
+	return nil
+}

@@ -1,0 +1,115 @@
+package adminapi
+
+import (
+	"net/http"
+
+	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/market"
+)
+
+func subscription(s market.Subscription) api.Subscription {
+	actions := []string{}
+	for _, action := range s.Actions() {
+		actions = append(actions, string(action))
+	}
+	return api.Subscription{
+		ID: string(s.ID), Org: string(s.Org), Product: s.Product, State: string(s.State), Contract: s.Contract, Note: s.Note,
+		Requested: s.Requested.UTC(), Created: s.Created.UTC(), Updated: s.Updated.UTC(),
+		Actions: actions, NextActor: s.NextActor(),
+	}
+}
+
+// subscriptionStates lists the states to filter by.
+func subscriptionStates() []string {
+	return []string{
+		string(market.SubSandbox), string(market.SubRequested), string(market.SubSubscribed),
+		string(market.SubSuspended), string(market.SubEnded),
+	}
+}
+
+func (h *Handler) createSubscription(w http.ResponseWriter, r *http.Request) error {
+	var in api.NewSubscription
+	if err := read(w, r, &in); err != nil {
+		return err
+	}
+	if !identifierForm(in.Org, "org_") {
+		return market.Invalid("org", "must be the id of an organization, which begins with org_")
+	}
+	if !printing(in.Product) {
+		return market.Invalid("product", "there is no such product")
+	}
+	s, err := h.Market.Subscribe(r.Context(), actor(r), id.Org(in.Org), in.Product)
+	if err != nil {
+		return err
+	}
+	created(w, "/v1/subscriptions/"+string(s.ID), subscription(s))
+	return nil
+}
+
+func (h *Handler) listSubscriptions(w http.ResponseWriter, r *http.Request) error {
+	q := readQuery(r)
+	org := id.Org(q.identifier("org", "org_"))
+	state := market.SubscriptionState(q.word("state", subscriptionStates()...))
+	if err := q.err(); err != nil {
+		return err
+	}
+	var all []market.Subscription
+	err := h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
+		if org != "" {
+			if _, err := read.Org(org); err != nil {
+				return err
+			}
+		}
+		all, err = read.Subscriptions(org, state)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, list(all, "", subscription))
+	return nil
+}
+
+func (h *Handler) showSubscription(w http.ResponseWriter, r *http.Request) error {
+	name, err := subscriptionID(r)
+	if err != nil {
+		return err
+	}
+	var s market.Subscription
+	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
+		s, err = read.Subscription(name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, subscription(s))
+	return nil
+}
+
+func (h *Handler) stepSubscription(w http.ResponseWriter, r *http.Request) error {
+	name, err := subscriptionID(r)
+	if err != nil {
+		return err
+	}
+	action := market.SubscriptionAction(r.PathValue("action"))
+	known := false
+	for _, a := range market.SubscriptionActions() {
+		known = known || a == action
+	}
+	if !known {
+		return notFound("action", "GET the subscription: it shows the actions that it takes")
+	}
+	var in api.SubscriptionStep
+	if err := readIfAny(w, r, &in); err != nil {
+		return err
+	}
+	s, err := h.Market.ChangeSubscription(r.Context(), actor(r), name, action, in.Contract, in.Note)
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, subscription(s))
+	return nil
+}
