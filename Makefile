@@ -17,7 +17,7 @@ run: build ## build and start the demo; Ctrl-C stops it, DATA=dir chooses its fo
 
 build:     ## build bin/sallyport
 	@mkdir -p bin
-	@$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./cmd/sallyport
+	@$(GO) build -trimpath -ldflags "-s -w -X github.com/sallyport-dev/sallyport/internal/cli.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/sallyport
 
 test:      ## install what the tests need, and run all of them
 	@./scripts/test-setup

@@ -121,6 +121,11 @@ func (o Options) welcome(r ready) string {
 	sandbox, production := r.Environments["sandbox"], r.Environments["production"]
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	// The lines to paste hold the values themselves, so that each works alone.
+	paste := func(format string, args ...any) {
+		values := strings.NewReplacer("$CA", shellWord(r.CA), "$SANDBOX", sandbox.URL, "$CLIENT_ID", sandbox.ClientID, "$CLIENT_SECRET", sandbox.ClientSecret)
+		b.WriteString(values.Replace(fmt.Sprintf("  "+format, args...)) + "\n")
+	}
 	line("Sallyport is up. Stop it with Ctrl-C; start it again and everything is still there.")
 	line("")
 	line("  Portal          %s", r.Portal)
@@ -130,59 +135,61 @@ func (o Options) welcome(r ready) string {
 	line("  CA certificate  %s", r.CA)
 	line("  Data, log       %s", r.Data)
 	line("")
-	line("Secrets are shown only now; each start makes new ones. Paste this first:")
+	line("Secrets are shown only now; each start makes new ones. For your shell:")
 	line("")
-	line("  export CA=%s", r.CA)
+	line("  export CA=%s", shellWord(r.CA))
 	line("  export SANDBOX=%s PRODUCTION=%s", sandbox.URL, production.URL)
 	line("  export CLIENT_ID=%s CLIENT_SECRET=%s            # %s, sandbox", sandbox.ClientID, sandbox.ClientSecret, sandbox.Organization)
 	line("  export PROD_CLIENT_ID=%s PROD_CLIENT_SECRET=%s  # %s, production", production.ClientID, production.ClientSecret, production.Organization)
 	line("  export NEW_CLIENT_ID=%s NEW_CLIENT_SECRET=%s   # %s, sandbox only, no contract", sandbox.Newcomer.ClientID, sandbox.Newcomer.ClientSecret, sandbox.Newcomer.Organization)
 	line("  export SALLYPORT_URL=%s SALLYPORT_CA=$CA SALLYPORT_TOKEN=%s", r.Operator.URL, r.Operator.Token)
 	line("")
+	line("Lines to paste, as they are:")
+	line("")
 	line("1. A token, as Security and Authorization v3 asks for it:")
 	line("")
-	line("  curl --cacert $CA --request POST \\")
-	line("    --url $SANDBOX/auth/sntl/v1/token \\")
-	line("    --header 'accept: application/json' \\")
-	line("    --header 'content-type: application/x-www-form-urlencoded' \\")
-	line("    --data grant_type=client_credentials \\")
-	line("    --data client_id=$CLIENT_ID \\")
-	line("    --data client_secret=$CLIENT_SECRET")
+	paste("curl --cacert $CA --request POST \\")
+	paste("  --url $SANDBOX/auth/sntl/v1/token \\")
+	paste("  --header 'accept: application/json' \\")
+	paste("  --header 'content-type: application/x-www-form-urlencoded' \\")
+	paste("  --data grant_type=client_credentials \\")
+	paste("  --data client_id=$CLIENT_ID \\")
+	paste("  --data client_secret=$CLIENT_SECRET")
 	line("")
 	line("2. As the pharmacy Submitter API asks for it:")
 	line("")
-	line("  curl --cacert $CA --request POST \\")
-	line("    --url $SANDBOX/apip/auth/sntl/v1/token \\")
-	line("    --header 'accept: application/json' \\")
-	line("    --header 'content-type: application/x-www-form-urlencoded' \\")
-	line("    --data \"client_id=$CLIENT_ID\" \\")
-	line("    --data \"client_secret=$CLIENT_SECRET\" \\")
-	line("    --data 'grant_type=client_credentials'")
+	paste("curl --cacert $CA --request POST \\")
+	paste("  --url $SANDBOX/apip/auth/sntl/v1/token \\")
+	paste("  --header 'accept: application/json' \\")
+	paste("  --header 'content-type: application/x-www-form-urlencoded' \\")
+	paste("  --data \"client_id=$CLIENT_ID\" \\")
+	paste("  --data \"client_secret=$CLIENT_SECRET\" \\")
+	paste("  --data 'grant_type=client_credentials'")
 	line("")
 	line("3. As JSON:")
 	line("")
-	line("  curl --cacert $CA -X POST \\")
-	line("    \"$SANDBOX/apip/auth/sntl/v1/token\" \\")
-	line("    -H 'Content-Type: application/json' \\")
-	line("    -d '{")
-	line("      \"client_id\": \"'\"$CLIENT_ID\"'\",")
-	line("      \"client_secret\": \"'\"$CLIENT_SECRET\"'\",")
-	line("      \"grant_type\": \"client_credentials\"")
-	line("    }'")
+	paste("curl --cacert $CA -X POST \\")
+	paste("  \"$SANDBOX/apip/auth/sntl/v1/token\" \\")
+	paste("  -H 'Content-Type: application/json' \\")
+	paste("  -d '{")
+	paste("    \"client_id\": \"$CLIENT_ID\",")
+	paste("    \"client_secret\": \"$CLIENT_SECRET\",")
+	paste("    \"grant_type\": \"client_credentials\"")
+	paste("  }'")
 	line("")
 	line("4. A call with it. Add -H 'environment: sandbox' for mock data; the answer's header says which it was:")
 	line("")
-	line("  TOKEN=$(curl -s --cacert $CA $SANDBOX/oauth2/token -u $CLIENT_ID:$CLIENT_SECRET \\")
-	line("    -d grant_type=client_credentials | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')")
+	paste("TOKEN=$(curl -s --cacert $CA $SANDBOX/oauth2/token -u $CLIENT_ID:$CLIENT_SECRET \\")
+	paste("  -d grant_type=client_credentials | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')")
 	call := sandbox.Calls[0]
-	line("  curl -i --cacert $CA -X %s %s \\", call.Method, strings.Replace(call.URL, sandbox.URL, "$SANDBOX", 1))
-	line("    -H \"Authorization: Bearer $TOKEN\" \\")
+	paste("curl -i --cacert $CA -X %s %s \\", call.Method, strings.Replace(call.URL, sandbox.URL, "$SANDBOX", 1))
+	paste("  -H \"Authorization: Bearer $TOKEN\" \\")
 	for _, name := range sortedKeys(call.Headers) {
-		line("    -H '%s: %s' \\", name, call.Headers[name])
+		paste("  -H '%s: %s' \\", name, call.Headers[name])
 	}
-	line("    -d '%s'", call.Body)
+	paste("  -d '%s'", call.Body)
 	line("")
-	line("5. Run the marketplace:")
+	line("5. Run the marketplace, with the lines for your shell above:")
 	line("")
 	line("  %s org list", o.Command)
 	line("  %s status", o.Command)
@@ -191,3 +198,14 @@ func (o Options) welcome(r ready) string {
 }
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+
+// shellWord writes s as one word of a shell command.
+func shellWord(s string) string {
+	plain := func(c rune) bool {
+		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("/._-+:@%", c)
+	}
+	if s != "" && strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -113,17 +113,25 @@ func (o Options) config() (*config.Config, error) {
 	return c, c.Complete()
 }
 
-// makeKey writes 32 random bytes to a file that is not there yet.
+// makeKey writes 32 random bytes to a file that is not there yet, whole or not
+// at all: a start that is cut off must leave none that the next cannot read.
 func makeKey(file string) error {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) {
+	if _, err := os.Stat(file); err == nil {
 		return nil
 	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".key-*") // mode 0600
 	if err != nil {
 		return err
 	}
+	defer os.Remove(f.Name()) //nolint:errcheck // the key has its own name by then
 	var raw [32]byte
 	_, _ = rand.Read(raw[:]) // never fails: crypto/rand
 	_, err = io.WriteString(f, hex.EncodeToString(raw[:])+"\n")
-	return errors.Join(err, f.Sync(), f.Close())
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), file); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil // another start was faster
 }

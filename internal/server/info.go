@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/secret"
 )
 
 // Info is where a server can be reached.
@@ -74,4 +76,24 @@ func (s *Server) Reload(ctx context.Context) error {
 		return err
 	}
 	return s.loadCatalog(ctx)
+}
+
+// Bootstrap makes an operator token straight in the store, for the time when
+// there is none to make one with. It can run beside a server.
+func Bootstrap(ctx context.Context, o Options, label string, expires time.Time) (secret.String, error) {
+	s := &Server{Options: o}
+	hashing, err := o.Config.Keys.Hashing.ReadKey(o.Getenv)
+	if err != nil {
+		return secret.String{}, fmt.Errorf("keys.hashing: %w", err)
+	}
+	if err := prepareFolder(o.Config.Data); err != nil {
+		return secret.String{}, err
+	}
+	if s.store, err = s.openStore(ctx); err != nil {
+		return secret.String{}, err
+	}
+	defer s.close()
+	m := &market.Market{Store: s.store, Hasher: market.NewHasher(hashing), Now: o.Now, Environments: s.rules()}
+	_, text, err := m.AddOperatorToken(ctx, market.System, label, expires)
+	return text, err
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -139,7 +138,7 @@ func (s *Server) people() (management, developers http.Handler, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.record("management", failJSON, admin), s.record("portal", p.Fail, p.Handler()), nil
+	return s.record("management", admin.Fail, admin), s.record("portal", p.Fail, p.Handler()), nil
 }
 
 func (s *Server) record(surface string, fail func(http.ResponseWriter, *http.Request, error), h http.Handler) http.Handler {
@@ -147,15 +146,6 @@ func (s *Server) record(surface string, fail func(http.ResponseWriter, *http.Req
 		Logger: s.Logger, Surface: surface, Now: s.Now, Fail: fail,
 		Trace: httpx.TraceHeaders{Accept: s.Config.Headers.TraceAccept, Answer: s.Config.Headers.Trace},
 	})
-}
-
-// failJSON answers for a management handler that panicked.
-func failJSON(w http.ResponseWriter, r *http.Request, _ error) {
-	body, _ := json.Marshal(api.Problem{
-		Type: "about:blank", Title: http.StatusText(http.StatusInternalServerError), Status: http.StatusInternalServerError,
-		Detail: "Something went wrong here. The log says more under the trace id", TraceID: httpx.Trace(r.Context()),
-	})
-	httpx.WriteBody(w, http.StatusInternalServerError, "application/problem+json", append(body, '\n'))
 }
 
 // status is the node as an operator sees it.

@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport-dev/sallyport/api"
+)
+
+func (p *Program) catalogCommand() *cobra.Command {
+	return p.noun("catalog", "The catalogue: APIs, products, mock data and pages, from files",
+		`  sallyport catalog apply ./catalog --dry-run
+  sallyport catalog apply ./catalog`,
+		p.catalogApply(), p.catalogShow(), p.catalogHistory())
+}
+
+func (p *Program) catalogApply() *cobra.Command {
+	var dry bool
+	cmd := p.verb("apply DIR", "Check a catalogue, say what it changes, and put it in force: all or nothing",
+		`  sallyport catalog apply ./catalog --dry-run
+  sallyport catalog apply ./catalog`,
+		func(cmd *cobra.Command, args []string) error {
+			files, err := readFolder(args[0])
+			if err != nil {
+				return err
+			}
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			result, err := m.ApplyCatalog(cmd.Context(), api.CatalogPut{Files: files, DryRun: dry})
+			if err != nil {
+				return err
+			}
+			var t table
+			for _, line := range result.Diff {
+				t.add(line)
+			}
+			if err := p.answer(result, t); err != nil {
+				return err
+			}
+			switch {
+			case result.Applied:
+				p.note("version %d is in force", result.Version)
+			case dry:
+				p.note("dry run: nothing was changed; %d changes would be", len(result.Diff))
+			default:
+				p.note("version %d is the same: nothing was changed", result.Version)
+			}
+			return nil
+		})
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "check and compare only")
+	return cmd
+}
+
+const maxFile = 2 << 20 // as much as the server takes of one
+
+// readFolder reads a catalogue's files. Those whose name begins with a dot are
+// not part of it.
+func readFolder(dir string) (map[string]string, error) {
+	info, err := os.Stat(dir)
+	if err != nil || !info.IsDir() {
+		return nil, &usageError{dir + " is not a folder", []string{"name the folder that holds products.yaml and a folder for each API"}}
+	}
+	root := os.DirFS(dir)
+	files := map[string]string{}
+	err = fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case name != "." && strings.HasPrefix(entry.Name(), "."):
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case entry.IsDir():
+			return nil
+		case !entry.Type().IsRegular():
+			return fmt.Errorf("%s is not a plain file", name)
+		}
+		if info, err := entry.Info(); err != nil || info.Size() > maxFile {
+			return fmt.Errorf("%s is larger than %d MiB", name, maxFile>>20)
+		}
+		data, err := fs.ReadFile(root, name)
+		if err != nil {
+			return err
+		}
+		if !utf8.Valid(data) {
+			return fmt.Errorf("%s is not text", name)
+		}
+		files[name] = string(data)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the catalogue in %s: %w", dir, err)
+	}
+	return files, nil
+}
+
+func (p *Program) catalogShow() *cobra.Command {
+	return p.verb("show", "Show the catalogue in force", `  sallyport catalog show`,
+		func(cmd *cobra.Command, _ []string) error {
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			c, err := m.Catalog(cmd.Context())
+			if err != nil {
+				return err
+			}
+			t := table{header: []string{"API", "VERSION", "BASE PATH", "OPERATIONS", "LIVE IN", "PRODUCTS"}}
+			for _, a := range c.APIs {
+				t.add(a.Name, a.Version, a.BasePath, number(a.Operations), words(a.Live), words(a.Products))
+			}
+			if err := p.answer(c, t); err != nil {
+				return err
+			}
+			if p.flags.output == "table" {
+				p.note("version %d, applied %s by %s", c.Version, when(c.Applied), printable(c.By))
+			}
+			return nil
+		})
+}
+
+func (p *Program) catalogHistory() *cobra.Command {
+	var limit int
+	cmd := p.verb("history", "List the catalogues applied so far", `  sallyport catalog history`,
+		func(cmd *cobra.Command, _ []string) error {
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			all, err := m.CatalogHistory(cmd.Context(), limit)
+			if err != nil {
+				return err
+			}
+			t := table{header: []string{"VERSION", "APPLIED", "BY", "CHANGES", "SHA-256"}}
+			for _, c := range all.Items {
+				t.add(number(c.Version), when(c.Applied), c.By, number(len(c.Summary)), c.SHA256)
+			}
+			return p.answer(all, t)
+		})
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many at most, newest first")
+	return cmd
+}

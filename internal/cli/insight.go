@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport-dev/sallyport/api"
+)
+
+func (p *Program) auditCommand() *cobra.Command {
+	return p.noun("audit", "Who did what", `  sallyport audit list --org "Acme Health"`, p.auditList())
+}
+
+func (p *Program) auditList() *cobra.Command {
+	var f api.AuditFilter
+	cmd := p.verb("list", "List what was done, newest first",
+		`  sallyport audit list --org "Acme Health"
+  sallyport audit list --kind credential --limit 20`,
+		func(cmd *cobra.Command, _ []string) error {
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			if f.Org, err = findOrg(cmd.Context(), m, f.Org); err != nil {
+				return err
+			}
+			page, err := m.Audit(cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			t := table{header: []string{"AT", "WHO", "FROM", "ACTION", "KIND", "ID", "DETAIL"}}
+			for _, r := range page.Items {
+				t.add(when(r.At), r.Actor.Kind+" "+r.Actor.ID, r.Actor.From, r.Action, r.Kind, r.ID, string(r.Detail))
+			}
+			if err := p.answer(page, t); err != nil {
+				return err
+			}
+			if page.Next != "" && p.flags.output == "table" {
+				p.note("there is more: --after %s", printable(page.Next))
+			}
+			return nil
+		})
+	orgFlag(cmd, &f.Org, "only about this `ORG`: id or name")
+	flags := cmd.Flags()
+	flags.StringVar(&f.Kind, "kind", "", "only about things of this `KIND`, such as app or credential")
+	flags.StringVar(&f.ID, "id", "", "only about the thing with this `ID`")
+	flags.StringVar(&f.Page.After, "after", "", "go on after this `CURSOR`")
+	flags.IntVar(&f.Page.Limit, "limit", 100, "how many at most")
+	complete(cmd, "kind", "organization", "app", "credential", "product", "subscription", "tin", "submitter", "catalog",
+		"keys", "revocation", "platform", "operator_token")
+	return cmd
+}
+
+func (p *Program) usageCommand() *cobra.Command {
+	var f api.UsageFilter
+	var app, from, to string
+	cmd := p.verb("usage", "Count calls and tokens, by hour; of the last day, unless you say",
+		`  sallyport usage --org "Acme Health" --from 7d
+  sallyport usage --environment production --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z -o json`,
+		func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if f.From, err = p.past("from", from); err != nil {
+				return err
+			}
+			if f.To, err = p.past("to", to); err != nil {
+				return err
+			}
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			if f.Org, err = findOrg(cmd.Context(), m, f.Org); err != nil {
+				return err
+			}
+			if app != "" {
+				if f.App, err = findApp(cmd.Context(), m, f.Org, app); err != nil {
+					return err
+				}
+			}
+			all, err := m.Usage(cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			t := table{header: []string{"HOUR", "ENVIRONMENT", "ORG", "APP", "API", "OPERATION", "OUTCOME", "SOURCE", "COUNT", "MEAN"}}
+			for _, u := range all.Items {
+				t.add(when(u.Hour), u.Environment, u.Org, u.App, u.API, u.Operation, u.Outcome, u.Source, number(u.Count), mean(u))
+			}
+			return p.answer(all, t)
+		})
+	orgFlag(cmd, &f.Org, "only of this `ORG`: id or name")
+	environmentFlag(cmd, &f.Environment, "only of this `ENVIRONMENT`")
+	flags := cmd.Flags()
+	flags.StringVar(&app, "app", "", "only of this `APP`: id or name")
+	flags.StringVar(&from, "from", "", "not before this `TIME`, or how long ago, such as 7d")
+	flags.StringVar(&to, "to", "", "before this `TIME`, or how long ago")
+	return cmd
+}
+
+func mean(u api.UsageRow) string {
+	if u.Count == 0 {
+		return ""
+	}
+	return (time.Duration(u.DurationMS/u.Count) * time.Millisecond).String()
+}
+
+func (p *Program) refusalCommand() *cobra.Command {
+	return p.noun("refusal", "Calls and token requests that were refused", `  sallyport refusal list --org "Acme Health"`, p.refusalList())
+}
+
+func (p *Program) refusalList() *cobra.Command {
+	var f api.RefusalFilter
+	cmd := p.verb("list", "List the newest refusals of the node that answers", `  sallyport refusal list --org "Acme Health"`,
+		func(cmd *cobra.Command, _ []string) error {
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			if f.Org, err = findOrg(cmd.Context(), m, f.Org); err != nil {
+				return err
+			}
+			all, err := m.Refusals(cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			t := table{header: []string{"AT", "TRACE", "ENVIRONMENT", "SURFACE", "STATUS", "CODE", "REASON"}}
+			for _, r := range all.Items {
+				t.add(when(r.At), r.TraceID, r.Environment, r.Surface, number(r.Status), r.Code, r.Reason)
+			}
+			return p.answer(all, t)
+		})
+	orgFlag(cmd, &f.Org, "only of this `ORG`: id or name")
+	cmd.Flags().IntVar(&f.Limit, "limit", 100, "how many at most")
+	return cmd
+}
+
+func (p *Program) explainCommand() *cobra.Command {
+	return p.verb("explain TRACE", "Say why a call or a token request was refused, by the trace id of the answer",
+		`  sallyport explain 4bf92f3577b34da6a3ce929d0e0e4736`,
+		func(cmd *cobra.Command, args []string) error {
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			r, err := m.Refusal(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return p.answer(r, members("why", r.Reason, "what next", r.Next, "at", when(r.At), "environment", r.Environment,
+				"request", r.Surface+" "+r.Method+" "+r.Path, "answer", number(r.Status)+" "+r.Code,
+				"org", r.Org, "app", r.App, "credential", r.Credential, "trace", r.TraceID))
+		})
+}

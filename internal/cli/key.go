@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport-dev/sallyport/api"
+)
+
+func (p *Program) keyCommand() *cobra.Command {
+	return p.noun("key", "Signing keys; they rotate by themselves",
+		`  sallyport key list --environment sandbox
+  sallyport key rotate --environment production --emergency --yes`,
+		p.keyList(), p.keyRotate(), p.keyRevoke())
+}
+
+func keyTable(all ...api.Key) table {
+	t := table{header: []string{"KID", "ENVIRONMENT", "USE", "ALGORITHM", "STATE", "ACTIVATES", "RETIRES", "REVOKED"}}
+	for _, k := range all {
+		t.add(k.KID, k.Environment, k.Use, k.Algorithm, k.State, when(k.Activates), when(k.Retires), when(k.Revoked))
+	}
+	return t
+}
+
+func (p *Program) keyList() *cobra.Command {
+	var environment string
+	cmd := p.verb("list", "List signing keys and how far each is in its life", `  sallyport key list --environment sandbox`,
+		func(cmd *cobra.Command, _ []string) error {
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			all, err := m.Keys(cmd.Context(), environment)
+			if err != nil {
+				return err
+			}
+			return p.answer(all, keyTable(all.Items...))
+		})
+	environmentFlag(cmd, &environment, "only those of this `ENVIRONMENT`")
+	return cmd
+}
+
+func (p *Program) keyRotate() *cobra.Command {
+	var in api.KeyRotation
+	cmd := p.verb("rotate", "Make a new signing key; with --emergency it signs at once and those before are revoked",
+		`  sallyport key rotate --environment sandbox
+  sallyport key rotate --environment production --emergency --yes`,
+		func(cmd *cobra.Command, _ []string) error {
+			if in.Emergency {
+				if err := p.confirm(cmd, "Revoke the "+in.Use+" keys of "+in.Environment+" and every token that they signed?"); err != nil {
+					return err
+				}
+			}
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			k, err := m.RotateKey(cmd.Context(), in)
+			if err != nil {
+				return err
+			}
+			return p.answer(k, keyTable(k))
+		})
+	environmentFlag(cmd, &in.Environment, "`ENVIRONMENT` whose key it is")
+	need(cmd, "environment")
+	flags := cmd.Flags()
+	flags.StringVar(&in.Use, "use", "token", "what the key signs, its `USE`: token, or identity (what upstreams get)")
+	flags.StringVar(&in.Algorithm, "algorithm", "", "`ALGORITHM`: RS256, ES256 or EdDSA; empty: as the key before")
+	flags.BoolVar(&in.Emergency, "emergency", false, "the key is known to others: sign with the new one at once, revoke those before")
+	complete(cmd, "use", "token", "identity")
+	complete(cmd, "algorithm", "RS256", "ES256", "EdDSA")
+	yesFlag(cmd)
+	return cmd
+}
+
+func (p *Program) keyRevoke() *cobra.Command {
+	cmd := p.verb("revoke KID", "Revoke a signing key, and every token that it signed", `  sallyport key revoke KID --yes`,
+		func(cmd *cobra.Command, args []string) error {
+			if err := p.confirm(cmd, "Revoke the key "+args[0]+" and every token that it signed?"); err != nil {
+				return err
+			}
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			k, err := m.RevokeKey(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return p.answer(k, keyTable(k))
+		})
+	yesFlag(cmd)
+	return cmd
+}

@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+)
+
+// table is an answer for people: a header and rows, or without a header the
+// members of one thing, a row each.
+type table struct {
+	header []string
+	rows   [][]string
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// members makes a table of one thing from pairs of name and value.
+func members(pairs ...string) table {
+	var t table
+	for i := 0; i+1 < len(pairs); i += 2 {
+		t.add(pairs[i], pairs[i+1])
+	}
+	return t
+}
+
+// answer writes v as JSON, or t, as the user wants it.
+func (p *Program) answer(v any, t table) error {
+	if p.flags.output == "json" {
+		data, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = p.Stdout.Write(append(data, '\n'))
+		return err
+	}
+	w := tabwriter.NewWriter(p.Stdout, 0, 0, 2, ' ', 0)
+	if t.header != nil {
+		_, _ = io.WriteString(w, strings.Join(t.header, "\t")+"\n") // Flush tells
+	}
+	for _, row := range t.rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = printable(cell)
+		}
+		_, _ = io.WriteString(w, strings.Join(cells, "\t")+"\n")
+	}
+	return w.Flush()
+}
+
+// did says what was done when there is nothing to show for it.
+func (p *Program) did(format string, args ...any) error {
+	if p.flags.output == "json" {
+		return nil
+	}
+	_, err := fmt.Fprintf(p.Stdout, format+"\n", args...)
+	return err
+}
+
+// printable keeps what others wrote from steering the terminal.
+func printable(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// second shows an epoch second of which 0 is none.
+func second(s int64) string {
+	if s == 0 {
+		return ""
+	}
+	return when(time.Unix(s, 0))
+}
+
+func number[T ~int | ~int64](n T) string { return strconv.FormatInt(int64(n), 10) }
+
+func words(list []string) string { return strings.Join(list, ", ") }
+
+// yesFlag gives a command the flag that answers its question.
+func yesFlag(cmd *cobra.Command) { cmd.Flags().Bool("yes", false, "do it without asking") }
+
+// confirm asks whether to do something that cannot be taken back, unless --yes
+// was given.
+func (p *Program) confirm(cmd *cobra.Command, question string) error {
+	if yes, err := cmd.Flags().GetBool("yes"); err != nil || yes {
+		return err
+	}
+	unasked := &usageError{"it takes something away, and there is no terminal to ask at", []string{"if you mean it, add --yes"}}
+	if !p.Terminal {
+		return unasked
+	}
+	_, _ = fmt.Fprintf(p.Stderr, "%s [y/N] ", question) // if this fails the answer will not be yes
+	line, err := bufio.NewReader(p.Stdin).ReadString('\n')
+	if err != nil && line == "" {
+		p.note("")
+		return unasked
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return nil
+	}
+	return errors.New("not confirmed: nothing was changed")
+}

@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport-dev/sallyport/api"
+)
+
+func (p *Program) notBeforeCommand() *cobra.Command {
+	return p.noun("not-before", "The moment before which all tokens of the platform or an environment are revoked",
+		`  sallyport not-before show
+  sallyport not-before set sandbox now`,
+		p.notBeforeSet(), p.notBeforeShow())
+}
+
+func notBeforeTable(all ...api.NotBefore) table {
+	t := table{header: []string{"LEVEL", "NOT BEFORE", "UPDATED"}}
+	for _, n := range all {
+		t.add(n.Level, second(n.NotBefore), when(n.Updated))
+	}
+	return t
+}
+
+func (p *Program) notBeforeSet() *cobra.Command {
+	cmd := p.verb("set LEVEL WHEN", "Revoke every token of a level that was issued before a moment",
+		`  sallyport not-before set sandbox now
+  sallyport not-before set platform 2026-01-31T12:00:00Z`,
+		func(cmd *cobra.Command, args []string) error {
+			second, err := epoch(args[1])
+			if err != nil {
+				return err
+			}
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			n, err := m.SetNotBefore(cmd.Context(), args[0], second)
+			if err != nil {
+				return err
+			}
+			return p.answer(n, notBeforeTable(n))
+		})
+	cmd.ValidArgsFunction = cobra.FixedCompletions([]string{"platform", "sandbox", "production"}, cobra.ShellCompDirectiveNoFileComp)
+	return cmd
+}
+
+func (p *Program) notBeforeShow() *cobra.Command {
+	return p.verb("show", "Show the not-before of the platform and of every environment", `  sallyport not-before show`,
+		func(cmd *cobra.Command, _ []string) error {
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			all, err := m.NotBefores(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return p.answer(all, notBeforeTable(all.Items...))
+		})
+}
+
+func (p *Program) tokenCommand() *cobra.Command {
+	return p.noun("token", "Access tokens that are out there",
+		`  sallyport token revoke 0b0f5c5e-7c8e-4a44-9d8a-3f1f6c1f0a11 --expires 2h`, p.tokenRevoke())
+}
+
+func (p *Program) tokenRevoke() *cobra.Command {
+	var expires string
+	var in api.TokenRevocation
+	cmd := p.verb("revoke JTI", "Revoke one access token, by its claim jti",
+		`  sallyport token revoke 0b0f5c5e-7c8e-4a44-9d8a-3f1f6c1f0a11 --expires 2026-01-31T12:00:00Z`,
+		func(cmd *cobra.Command, args []string) error {
+			var err error
+			in.JTI = args[0]
+			if in.Expires, err = p.moment(expires); err != nil {
+				return err
+			}
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			if in.Org, err = findOrg(cmd.Context(), m, in.Org); err != nil {
+				return err
+			}
+			if err := m.RevokeToken(cmd.Context(), in); err != nil {
+				return err
+			}
+			return p.did("revoked %s", in.JTI)
+		})
+	cmd.Flags().StringVar(&expires, "expires", "", "`WHEN` the token ends by itself, its claim exp: a time, or how long from now, such as 2h")
+	cmd.Flags().StringVar(&in.App, "app", "", "id of the `APP` whose token it is, for the audit")
+	orgFlag(cmd, &in.Org, "`ORG` whose token it is, id or name, for the audit")
+	need(cmd, "expires")
+	return cmd
+}

@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *Program) statusCommand() *cobra.Command {
+	return p.verb("status", "Show how the node that answers is", `  sallyport status
+  sallyport --ready demo.json status -o json`,
+		func(cmd *cobra.Command, _ []string) error {
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			s, err := m.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			t := members("status", s.Status, "version", s.Version, "started", when(s.Started), "uptime", s.Uptime.Duration().String(),
+				"store", s.Store.Engine+" "+s.Store.State,
+				"snapshot", "change "+number(s.Snapshot.Sequence)+", "+(time.Duration(s.Snapshot.AgeMS)*time.Millisecond).String()+" old")
+			for _, e := range s.Environments {
+				t.add(e.Name, words(e.URLs))
+				t.add(e.Name+" issuer", e.Issuer)
+			}
+			return p.answer(s, t)
+		})
+}
+
+// version is what this program is.
+type version struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	System  string `json:"system"`
+}
+
+func (p *Program) versionCommand() *cobra.Command {
+	return p.verb("version", "Show what this program is", `  sallyport version`,
+		func(*cobra.Command, []string) error {
+			v := version{Version: p.Version, Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH}
+			return p.answer(v, members("sallyport", v.Version, "go", v.Go, "system", v.System))
+		})
+}

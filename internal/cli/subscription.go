@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport-dev/sallyport/api"
+)
+
+func (p *Program) subscriptionCommand() *cobra.Command {
+	noun := p.noun("subscription", "Subscriptions: an organization's standing with a product",
+		`  sallyport subscription create MN_Product_Eligibility_v3 --org "Acme Health"
+  sallyport subscription list --state requested
+  sallyport subscription approve MN_Product_Eligibility_v3 --org "Acme Health" --contract C-2031`,
+		p.subscriptionCreate(), p.subscriptionList(), p.subscriptionShow())
+	for _, step := range []struct{ action, short string }{
+		{"request", "Ask for the product with a contract, for the customer"},
+		{"approve", "Record the contract: production and live data open"},
+		{"refuse", "Turn a request down: back to the sandbox"},
+		{"suspend", "Close a subscription for a while"},
+		{"resume", "Open a suspended subscription again"},
+		{"end", "End a subscription, its sandbox included"},
+		{"reopen", "Start an ended subscription over, in the sandbox"},
+	} {
+		noun.AddCommand(p.subscriptionStep(step.action, step.short))
+	}
+	return noun
+}
+
+func subscriptionTable(all ...api.Subscription) table {
+	t := table{header: []string{"ID", "ORG", "PRODUCT", "STATE", "NEXT", "CONTRACT", "UPDATED"}}
+	for _, s := range all {
+		t.add(s.ID, s.Org, s.Product, s.State, s.NextActor, s.Contract, when(s.Updated))
+	}
+	return t
+}
+
+func subscriptionMembers(s api.Subscription) table {
+	return members("id", s.ID, "org", s.Org, "product", s.Product, "state", s.State, "contract", s.Contract, "note", s.Note,
+		"requested", when(s.Requested), "created", when(s.Created), "updated", when(s.Updated),
+		"who acts next", s.NextActor, "actions", words(s.Actions))
+}
+
+const subscriptionOrg = "`ORG`, id or name, if the subscription is named by its product"
+
+func (p *Program) subscriptionCreate() *cobra.Command {
+	var org string
+	cmd := p.verb("create PRODUCT", "Open a product's sandbox to an organization, at once",
+		`  sallyport subscription create MN_Product_Eligibility_v3 --org "Acme Health"`,
+		func(cmd *cobra.Command, args []string) error {
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			id, err := findOrg(cmd.Context(), m, org)
+			if err != nil {
+				return err
+			}
+			s, err := m.CreateSubscription(cmd.Context(), api.NewSubscription{Org: id, Product: args[0]})
+			if err != nil {
+				return err
+			}
+			return p.answer(s, subscriptionMembers(s))
+		})
+	orgFlag(cmd, &org, "`ORG` that gets it: id or name")
+	need(cmd, "org")
+	return cmd
+}
+
+func (p *Program) subscriptionList() *cobra.Command {
+	var org, state string
+	cmd := p.verb("list", "List subscriptions; with --state requested, the operator's queue",
+		`  sallyport subscription list --state requested
+  sallyport subscription list --org "Acme Health"`,
+		func(cmd *cobra.Command, _ []string) error {
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			id, err := findOrg(cmd.Context(), m, org)
+			if err != nil {
+				return err
+			}
+			all, err := m.Subscriptions(cmd.Context(), id, state)
+			if err != nil {
+				return err
+			}
+			return p.answer(all, subscriptionTable(all.Items...))
+		})
+	orgFlag(cmd, &org, "only those of this `ORG`: id or name")
+	cmd.Flags().StringVar(&state, "state", "", "only those in this `STATE`: sandbox, requested, subscribed, suspended, ended")
+	complete(cmd, "state", "sandbox", "requested", "subscribed", "suspended", "ended")
+	return cmd
+}
+
+func (p *Program) subscriptionShow() *cobra.Command {
+	var org string
+	cmd := p.verb("show SUBSCRIPTION", "Show a subscription, who acts next, and what can be done",
+		`  sallyport subscription show MN_Product_Eligibility_v3 --org "Acme Health"`,
+		func(cmd *cobra.Command, args []string) error {
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			id, err := findSubscription(cmd.Context(), m, org, args[0])
+			if err != nil {
+				return err
+			}
+			s, err := m.Subscription(cmd.Context(), id)
+			if err != nil {
+				return err
+			}
+			return p.answer(s, subscriptionMembers(s))
+		})
+	orgFlag(cmd, &org, subscriptionOrg)
+	return cmd
+}
+
+func (p *Program) subscriptionStep(action, short string) *cobra.Command {
+	var org string
+	var in api.SubscriptionStep
+	example := `  sallyport subscription ` + action + ` MN_Product_Eligibility_v3 --org "Acme Health"`
+	if action == "approve" {
+		example += " --contract C-2031"
+	}
+	cmd := p.verb(action+" SUBSCRIPTION", short, example,
+		func(cmd *cobra.Command, args []string) error {
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			id, err := findSubscription(cmd.Context(), m, org, args[0])
+			if err != nil {
+				return err
+			}
+			s, err := m.StepSubscription(cmd.Context(), id, action, in)
+			if err != nil {
+				return err
+			}
+			return p.answer(s, subscriptionMembers(s))
+		})
+	orgFlag(cmd, &org, subscriptionOrg)
+	cmd.Flags().StringVar(&in.Note, "note", "", "`TEXT` that says why, shown to both sides")
+	if action == "approve" {
+		cmd.Flags().StringVar(&in.Contract, "contract", "", "`REFERENCE` of the contract")
+	}
+	return cmd
+}
