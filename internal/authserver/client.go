@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
-	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/oauth"
 	"github.com/sallyport-dev/sallyport/internal/secret"
@@ -153,15 +152,11 @@ func (s *Server) whyUnknown(clientID string, text secret.String) (reason, next s
 }
 
 func refer(c snapshot.Client) *clientRef {
-	ref := &clientRef{org: string(c.Org.ID), app: string(c.App.ID)}
+	ref := &clientRef{org: c.Org.ID, app: c.App.ID}
 	if c.Credential != nil {
-		ref.credential = string(c.Credential.ID)
+		ref.credential = c.Credential.ID
 	}
 	return ref
-}
-
-func (c *clientRef) ids() (id.Org, id.App, id.Credential) {
-	return id.Org(c.org), id.App(c.app), id.Credential(c.credential)
 }
 
 func network(r *http.Request) string {

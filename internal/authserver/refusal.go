@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/oauth"
 	"github.com/sallyport-dev/sallyport/internal/usage"
@@ -31,9 +32,9 @@ type refusal struct {
 
 // clientRef is whose request it was, if we know.
 type clientRef struct {
-	org        string
-	app        string
-	credential string
+	org        id.Org
+	app        id.App
+	credential id.Credential // empty: not known
 }
 
 // Error implements error.
@@ -115,9 +116,10 @@ func (s *Server) keep(r *http.Request, ref *refusal) {
 	}
 	key := usage.Key{Environment: s.Environment, Outcome: string(ref.code), Source: "token"}
 	if c := ref.client; c != nil {
-		kept.Org, kept.App, kept.Credential = c.ids()
-		key.Org, key.App = kept.Org, kept.App
-		httpx.Note(r.Context(), slog.String("org_id", c.org), slog.String("app_id", c.app), slog.String("credential_id", c.credential))
+		kept.Org, kept.App, kept.Credential = c.org, c.app, c.credential
+		key.Org, key.App = c.org, c.app
+		httpx.Note(r.Context(), slog.String("org_id", string(c.org)), slog.String("app_id", string(c.app)),
+			slog.String("credential_id", string(c.credential)))
 	}
 	s.Refusals.Add(kept)
 	s.Meter.Count(key, kept.At, 0)

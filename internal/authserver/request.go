@@ -38,8 +38,8 @@ type basicCredentials struct {
 	broken bool // not a Basic header that can be read
 }
 
-// parameter returns where a parameter's value goes, nil if it is not one that
-// we use. Unknown ones are ignored (RFC 6749 §3.2).
+// put keeps the value of a parameter that we use. Unknown ones are ignored (RFC
+// 6749 §3.2).
 func (q *request) put(name, value string) {
 	switch name {
 	case "grant_type":
