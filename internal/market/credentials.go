@@ -1,0 +1,133 @@
+package market
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/secret"
+)
+
+// NewCredential is the wish for a secret.
+type NewCredential struct {
+	App     id.App
+	Label   string
+	Expires time.Time // zero: never
+}
+
+// AddCredential makes a secret for an app and returns it: the only time that
+// it is shown. In a contracted environment the organization needs a subscribed
+// product first (CONTRACT 6.2).
+func (m *Market) AddCredential(ctx context.Context, by Actor, in NewCredential) (c Credential, text secret.String, err error) {
+	err = m.Store.Update(ctx, by, func(tx Tx) error {
+		a, err := tx.App(in.App)
+		if err != nil {
+			return err
+		}
+		rules, err := m.environment(a.Environment)
+		if err != nil {
+			return err
+		}
+		if err := m.mayHaveCredential(tx, a, rules); err != nil {
+			return err
+		}
+		if err := checkNote("label", in.Label); err != nil {
+			return err
+		}
+		now := m.Now()
+		if !in.Expires.IsZero() && !in.Expires.After(now) {
+			return Invalid("expires", "has passed already")
+		}
+		var hint string
+		text, hint = NewSecret(rules.SecretPrefix)
+		c = Credential{
+			ID: id.NewCredential(), App: a.ID, Label: in.Label, Hint: hint, Hash: m.Hasher.Hash(text.Reveal()),
+			Created: now, CreatedBy: by.Kind + " " + by.ID, Expires: in.Expires,
+		}
+		if err := tx.PutCredential(c); err != nil {
+			return err
+		}
+		return tx.Record(credentialChange("create", a, c, map[string]any{"label": c.Label, "hint": c.Hint}))
+	})
+	return c, text, err
+}
+
+func (m *Market) mayHaveCredential(tx Tx, a App, rules EnvironmentRules) error {
+	all, err := tx.Credentials(a.ID)
+	if err != nil {
+		return err
+	}
+	live := slices.DeleteFunc(all, func(c Credential) bool { return !c.Live(m.Now()) })
+	if len(live) >= maxSecrets {
+		return &Error{Code: Conflict, Public: "the app has 20 live secrets already", Hint: "revoke one that is not used any more"}
+	}
+	if !rules.Contracted {
+		return nil
+	}
+	subs, err := tx.Subscriptions(a.Org, SubSubscribed)
+	if err != nil {
+		return err
+	}
+	if len(subs) == 0 {
+		return &Error{
+			Code:   Conflict,
+			Public: "credentials for " + string(a.Environment) + " exist only once a product is subscribed",
+			Hint:   "request a subscription; an operator approves it with the contract's reference",
+		}
+	}
+	return nil
+}
+
+// RevokeCredential ends a secret: no token for it any more, and those it got
+// are refused everywhere within a second.
+func (m *Market) RevokeCredential(ctx context.Context, by Actor, cred id.Credential) (c Credential, err error) {
+	err = m.Store.Update(ctx, by, func(tx Tx) error {
+		if c, err = tx.Credential(cred); err != nil {
+			return err
+		}
+		a, err := tx.App(c.App)
+		if err != nil {
+			return err
+		}
+		if !c.Revoked.IsZero() {
+			return &Error{Code: Conflict, Public: "the secret was revoked already, at " + c.Revoked.UTC().Format(time.RFC3339)}
+		}
+		c.Revoked = m.Now()
+		if err := tx.PutCredential(c); err != nil {
+			return err
+		}
+		return tx.Record(credentialChange("revoke", a, c, nil))
+	})
+	return c, err
+}
+
+// ExpireCredential moves the moment at which a secret stops to authenticate;
+// zero: never. Tokens that it got until then live on.
+func (m *Market) ExpireCredential(ctx context.Context, by Actor, cred id.Credential, at time.Time) (c Credential, err error) {
+	err = m.Store.Update(ctx, by, func(tx Tx) error {
+		if c, err = tx.Credential(cred); err != nil {
+			return err
+		}
+		a, err := tx.App(c.App)
+		if err != nil {
+			return err
+		}
+		if !c.Revoked.IsZero() {
+			return &Error{Code: Conflict, Public: "the secret is revoked: it cannot come back", Hint: "make a new one"}
+		}
+		c.Expires = at
+		if err := tx.PutCredential(c); err != nil {
+			return err
+		}
+		return tx.Record(credentialChange("expire", a, c, map[string]any{"expires": at}))
+	})
+	return c, err
+}
+
+func credentialChange(action string, a App, c Credential, detail map[string]any) Change {
+	return Change{
+		Action: action, Kind: KindCredential, ID: string(c.ID), Org: a.Org, Detail: detail,
+		Feed: KindApp, FeedKey: string(a.ID),
+	}
+}
