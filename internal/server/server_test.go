@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -268,4 +269,17 @@ func TestAnotherSealingKeyIsRefused(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	t.Log(err)
+}
+
+// kid returns the kid of a token's header.
+func kid(t *testing.T, token string) string {
+	t.Helper()
+	head, _, _ := strings.Cut(token, ".")
+	text, err := base64.RawURLEncoding.DecodeString(head)
+	must(t, err)
+	var header struct {
+		KID string `json:"kid"`
+	}
+	must(t, json.Unmarshal(text, &header))
+	return header.KID
 }
