@@ -24,6 +24,7 @@ package gateway
 import (
 	"log/slog"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -136,7 +137,7 @@ func (g *Gateway) finish(c *call) {
 	if outcome == "" {
 		outcome = "ok"
 		if c.status >= http.StatusBadRequest {
-			outcome = "http_" + string(rune('0'+c.status/100)) + "xx"
+			outcome = "http_" + strconv.Itoa(c.status/100) + "xx"
 		}
 	}
 	key := usage.Key{Environment: g.Environment, Product: c.product, Outcome: outcome}

@@ -21,7 +21,7 @@ type Headers struct {
 
 // always is never passed on, whoever sends it: the gateway reads it, or it
 // would be taken for the gateway's word.
-var always = [...]string{"Ima-Token", "Environment", "Proxy", "Proxy-Authorization", "X-Real-Ip", "Client-Cert", "Ssl-Client-Cert"}
+var always = [...]string{"Ima-Token", "Environment", "Proxy", "Proxy-Authorization", "Forwarded", "X-Real-Ip", "Client-Cert", "Ssl-Client-Cert"}
 
 // stripped is the set of request headers that are removed, by their plain form.
 func (h Headers) stripped() map[string]bool {
@@ -47,7 +47,7 @@ func plain(name string) string {
 // spelling, and the token unless the upstream is to have it.
 func (g *Gateway) clean(h http.Header, keepToken bool) {
 	for name := range h {
-		if g.strip[plain(name)] {
+		if plain := plain(name); g.strip[plain] || strings.HasPrefix(plain, "x-forwarded-") {
 			delete(h, name)
 		}
 	}

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"net/http"
 	"net/url"
 	"time"
 
@@ -55,9 +54,6 @@ func (g *Gateway) mock(c *call) error {
 		mediaType = "application/json"
 	}
 	c.status = res.Status
-	if c.r.Method == http.MethodHead {
-		res.Body = nil
-	}
 	httpx.WriteBody(c.w, res.Status, mediaType, res.Body)
 	return nil
 }

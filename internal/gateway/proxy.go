@@ -154,7 +154,7 @@ func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 
 // RoundTrip sends by the transport of the call's target.
 func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
-	return r.Context().Value(targetKey{}).(*passage).transport.RoundTrip(r) //nolint:errcheck,wrapcheck // serve put it there; the error is ErrorHandler's
+	return r.Context().Value(targetKey{}).(*passage).transport.RoundTrip(r) //nolint:errcheck // serve put it there; the error is ErrorHandler's
 }
 
 // modifyResponse takes out of an answer what only the gateway says.
