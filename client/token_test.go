@@ -372,7 +372,7 @@ func TestTheTokenDoesNotFollowARedirectToAnotherHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	if _, err := c.Get("http://api.example.com/"); err == nil { //nolint:bodyclose // there is none
+	if _, err := c.Get("http://api.example.com/"); err == nil {
 		t.Error("a token went over plain http")
 	}
 	if seen != "" {

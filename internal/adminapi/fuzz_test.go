@@ -18,7 +18,7 @@ func FuzzRequests(f *testing.F) {
 	w := open(f)
 	org := addOrg(f, w)
 	app := addApp(f, w, org, "sandbox")
-	addProduct(f, w, "P1")
+	addProduct(f, w)
 	seeds := []struct{ method, target, body string }{
 		{"GET", "/v1/organizations?limit=2&after=x", ""},
 		{"POST", "/v1/organizations", `{"name":"x"}`},

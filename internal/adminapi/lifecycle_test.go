@@ -62,7 +62,7 @@ func TestListsHavePages(t *testing.T) {
 func TestAnAppAndItsCredentials(t *testing.T) {
 	w := open(t)
 	org := addOrg(t, w)
-	addProduct(t, w, "P1")
+	addProduct(t, w)
 	app := addApp(t, w, org, "sandbox")
 	target := "/v1/apps/" + app.ID
 	refused(t, w, api.CodeConflict, "POST", "/v1/apps", api.NewApp{
@@ -119,7 +119,7 @@ func TestAnAppAndItsCredentials(t *testing.T) {
 func TestProductionCredentialsNeedASubscriptionWithAContract(t *testing.T) {
 	w := open(t)
 	org := addOrg(t, w)
-	addProduct(t, w, "P1")
+	addProduct(t, w)
 	app := addApp(t, w, org, "production")
 	if p := refused(t, w, api.CodeConflict, "POST", "/v1/apps/"+app.ID+"/credentials", nil); p.Hint == "" {
 		t.Errorf("no hint: %+v", p)
@@ -206,7 +206,7 @@ func TestSubmittersMayHaveAnyName(t *testing.T) {
 
 func TestProductsOfAnOperator(t *testing.T) {
 	w := open(t)
-	addProduct(t, w, "P1")
+	addProduct(t, w)
 	refused(t, w, api.CodeConflict, "POST", "/v1/products", api.NewProduct{Name: "P1", Title: "again"})
 	if p := refused(t, w, api.CodeInvalid, "POST", "/v1/products", api.NewProduct{Name: "two words", Title: "x"}); p.Field != "name" {
 		t.Errorf("got %+v", p)

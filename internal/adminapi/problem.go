@@ -43,7 +43,7 @@ func (h *Handler) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	p.Type, p.Title, p.Status = api.ProblemType(p.Code), titles[p.Code].title, titles[p.Code].status
 	p.Instance = (&url.URL{Path: r.URL.Path}).EscapedPath() // one spelling, so that hide finds what it looks for
 	p.TraceID = httpx.Trace(r.Context())
-	switch p.Code {
+	switch p.Code { //nolint:exhaustive // those that have more than a body
 	case api.CodeInternal:
 		if r.Context().Err() != nil { // the caller left: its fault, and nobody reads the answer
 			h.Logger.LogAttrs(r.Context(), slog.LevelDebug, "request abandoned", slog.String("trace_id", p.TraceID))

@@ -131,7 +131,7 @@ func offender(data []byte, v any) (field, detail string) {
 }
 
 func kindOf(t reflect.Type) string {
-	switch t.Kind() { //nolint:exhaustive // the kinds that api's types have
+	switch t.Kind() { // the kinds that api's types have
 	case reflect.String:
 		return "a string"
 	case reflect.Bool:

@@ -41,7 +41,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	}
 	p, err := s.Verifier.Verify(q.token.Reveal())
 	switch {
-	case err != nil:
+	case err != nil: // success
 	case p.ClientID != client.App.ClientID:
 		return &refusal{
 			status: http.StatusBadRequest, code: oauth.UnauthorizedClient, client: refer(client),
@@ -59,7 +59,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	}
 	noStore(w.Header())
 	w.WriteHeader(http.StatusOK)
-	return nil
+	return nil //nolint:nilerr // RFC 7009 §2.2: what does not verify, too
 }
 
 // introspection is an answer about a token (RFC 7662 §2.2).

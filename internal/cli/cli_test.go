@@ -185,8 +185,10 @@ func TestSecretsArePrintedOnceWithANoteBeside(t *testing.T) {
 	w.ok(t, "org", "create", acme)
 	w.ok(t, "app", "create", "claims", "--org", acme, "--environment", "sandbox", "--email", "dev@example.com")
 	for _, args := range [][]string{
-		{"credential", "create", "claims"}, {"credential", "create", "claims", "-o", "json"},
-		{"operator", "create", "ci"}, {"operator", "create", "ci", "-o", "json"},
+		{"credential", "create", "claims"},
+		{"credential", "create", "claims", "-o", "json"},
+		{"operator", "create", "ci"},
+		{"operator", "create", "ci", "-o", "json"},
 	} {
 		r := w.run(t, args...)
 		secrets := 0
@@ -208,8 +210,11 @@ func TestWhatTakesAwayAsksFirst(t *testing.T) {
 	w := openWorld(t)
 	org := get[api.Organization](t, w, "org", "create", acme)
 	commands := [][]string{
-		{"org", "suspend", acme}, {"app", "delete", "claims"}, {"credential", "revoke", "cred_1"},
-		{"key", "revoke", "kid"}, {"key", "rotate", "--environment", "sandbox", "--emergency"},
+		{"org", "suspend", acme},
+		{"app", "delete", "claims"},
+		{"credential", "revoke", "cred_1"},
+		{"key", "revoke", "kid"},
+		{"key", "rotate", "--environment", "sandbox", "--emergency"},
 	}
 	for _, args := range commands {
 		w.terminal, w.stdin = false, "y\n"

@@ -70,8 +70,10 @@ func openWorld(t *testing.T) *world {
 		Market: m, Keys: rings, Usage: s, Refusals: refusals, Environments: envs, Now: now, Logger: logger,
 		CatalogVars: map[string]string{"DEMO_UPSTREAM": "https://upstream.example.com"},
 		Status: func(context.Context) api.Status {
-			return api.Status{Status: "ok", Version: "v9", Store: api.StoreStatus{State: "ok", Engine: "sqlite"},
-				Environments: []api.EnvironmentStatus{{Name: "sandbox", Issuer: "https://sandbox.example.com", URLs: []string{"https://sandbox.example.com"}}}}
+			return api.Status{
+				Status: "ok", Version: "v9", Store: api.StoreStatus{State: "ok", Engine: "sqlite"},
+				Environments: []api.EnvironmentStatus{{Name: "sandbox", Issuer: "https://sandbox.example.com", URLs: []string{"https://sandbox.example.com"}}},
+			}
 		},
 	})
 	server := httptest.NewUnstartedServer(httpx.Record(handler, httpx.Recording{Logger: logger, Surface: "management", Now: now, Fail: handler.Fail}))

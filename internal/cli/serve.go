@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -88,7 +87,7 @@ func (p *Program) logger(c config.Log) (logger *slog.Logger, closeLog func(), er
 	if err != nil {
 		return nil, nil, fmt.Errorf("log.level: %w", err)
 	}
-	var to io.Writer = p.Stderr
+	to := p.Stderr
 	closeLog = func() {}
 	if c.File != "" {
 		f, err := os.OpenFile(c.File, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

@@ -105,7 +105,7 @@ func writeReady(file string, r ready) error {
 	if err != nil {
 		return fmt.Errorf("write the ready file: %w", err)
 	}
-	defer os.Remove(tmp.Name()) //nolint:errcheck // gone already when all went well
+	defer os.Remove(tmp.Name()) // gone already when all went well
 	_, err = tmp.Write(append(body, '\n'))
 	if err := errors.Join(err, tmp.Close()); err != nil {
 		return fmt.Errorf("write the ready file: %w", err)
@@ -121,11 +121,6 @@ func (o Options) welcome(r ready) string {
 	sandbox, production := r.Environments["sandbox"], r.Environments["production"]
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	// The lines to paste hold the values themselves, so that each works alone.
-	paste := func(format string, args ...any) {
-		values := strings.NewReplacer("$CA", shellWord(r.CA), "$SANDBOX", sandbox.URL, "$CLIENT_ID", sandbox.ClientID, "$CLIENT_SECRET", sandbox.ClientSecret)
-		b.WriteString(values.Replace(fmt.Sprintf("  "+format, args...)) + "\n")
-	}
 	line("Sallyport is up. Stop it with Ctrl-C; start it again and everything is still there.")
 	line("")
 	line("  Portal          %s", r.Portal)
@@ -146,48 +141,16 @@ func (o Options) welcome(r ready) string {
 	line("")
 	line("Lines to paste, as they are:")
 	line("")
-	line("1. A token, as Security and Authorization v3 asks for it:")
-	line("")
-	paste("curl --cacert $CA --request POST \\")
-	paste("  --url $SANDBOX/auth/sntl/v1/token \\")
-	paste("  --header 'accept: application/json' \\")
-	paste("  --header 'content-type: application/x-www-form-urlencoded' \\")
-	paste("  --data grant_type=client_credentials \\")
-	paste("  --data client_id=$CLIENT_ID \\")
-	paste("  --data client_secret=$CLIENT_SECRET")
-	line("")
-	line("2. As the pharmacy Submitter API asks for it:")
-	line("")
-	paste("curl --cacert $CA --request POST \\")
-	paste("  --url $SANDBOX/apip/auth/sntl/v1/token \\")
-	paste("  --header 'accept: application/json' \\")
-	paste("  --header 'content-type: application/x-www-form-urlencoded' \\")
-	paste("  --data \"client_id=$CLIENT_ID\" \\")
-	paste("  --data \"client_secret=$CLIENT_SECRET\" \\")
-	paste("  --data 'grant_type=client_credentials'")
-	line("")
-	line("3. As JSON:")
-	line("")
-	paste("curl --cacert $CA -X POST \\")
-	paste("  \"$SANDBOX/apip/auth/sntl/v1/token\" \\")
-	paste("  -H 'Content-Type: application/json' \\")
-	paste("  -d '{")
-	paste("    \"client_id\": \"$CLIENT_ID\",")
-	paste("    \"client_secret\": \"$CLIENT_SECRET\",")
-	paste("    \"grant_type\": \"client_credentials\"")
-	paste("  }'")
-	line("")
-	line("4. A call with it. Add -H 'environment: sandbox' for mock data; the answer's header says which it was:")
-	line("")
-	paste("TOKEN=$(curl -s --cacert $CA $SANDBOX/oauth2/token -u $CLIENT_ID:$CLIENT_SECRET \\")
-	paste("  -d grant_type=client_credentials | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')")
+	// They hold the values themselves, so that each works alone.
+	values := strings.NewReplacer("$CA", shellWord(r.CA), "$SANDBOX", sandbox.URL, "$CLIENT_ID", sandbox.ClientID, "$CLIENT_SECRET", sandbox.ClientSecret)
 	call := sandbox.Calls[0]
-	paste("curl -i --cacert $CA -X %s %s \\", call.Method, strings.Replace(call.URL, sandbox.URL, "$SANDBOX", 1))
-	paste("  -H \"Authorization: Bearer $TOKEN\" \\")
+	b.WriteString(values.Replace(linesToPaste))
+	line("  curl -i --cacert %s -X %s %s \\", shellWord(r.CA), call.Method, call.URL)
+	line("    -H \"Authorization: Bearer $TOKEN\" \\")
 	for _, name := range sortedKeys(call.Headers) {
-		paste("  -H '%s: %s' \\", name, call.Headers[name])
+		line("    -H '%s: %s' \\", name, call.Headers[name])
 	}
-	paste("  -d '%s'", call.Body)
+	line("    -d '%s'", call.Body)
 	line("")
 	line("5. Run the marketplace, with the lines for your shell above:")
 	line("")
@@ -196,6 +159,45 @@ func (o Options) welcome(r ready) string {
 	line("")
 	return b.String()
 }
+
+// linesToPaste get a token in each of the ways that the published guides show,
+// and keep one for the call that follows.
+const linesToPaste = `1. A token, as Security and Authorization v3 asks for it:
+
+  curl --cacert $CA --request POST \
+    --url $SANDBOX/auth/sntl/v1/token \
+    --header 'accept: application/json' \
+    --header 'content-type: application/x-www-form-urlencoded' \
+    --data grant_type=client_credentials \
+    --data client_id=$CLIENT_ID \
+    --data client_secret=$CLIENT_SECRET
+
+2. As the pharmacy Submitter API asks for it:
+
+  curl --cacert $CA --request POST \
+    --url $SANDBOX/apip/auth/sntl/v1/token \
+    --header 'accept: application/json' \
+    --header 'content-type: application/x-www-form-urlencoded' \
+    --data "client_id=$CLIENT_ID" \
+    --data "client_secret=$CLIENT_SECRET" \
+    --data 'grant_type=client_credentials'
+
+3. As JSON:
+
+  curl --cacert $CA -X POST \
+    "$SANDBOX/apip/auth/sntl/v1/token" \
+    -H 'Content-Type: application/json' \
+    -d '{
+      "client_id": "$CLIENT_ID",
+      "client_secret": "$CLIENT_SECRET",
+      "grant_type": "client_credentials"
+    }'
+
+4. A call with it. Add -H 'environment: sandbox' for mock data; the answer's header says which it was:
+
+  TOKEN=$(curl -s --cacert $CA $SANDBOX/oauth2/token -u $CLIENT_ID:$CLIENT_SECRET \
+    -d grant_type=client_credentials | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+`
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 

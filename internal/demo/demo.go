@@ -64,7 +64,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	defer log.Close() //nolint:errcheck // written line by line
+	defer log.Close() // written line by line
 	logger := slog.New(slog.NewJSONHandler(log, nil))
 	s, err := server.New(ctx, server.Options{Config: c, Getenv: func(string) string { return "" }, Logger: logger, Now: o.Now, Version: o.Version})
 	if err != nil {
@@ -123,7 +123,7 @@ func makeKey(file string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // the key has its own name by then
+	defer os.Remove(f.Name()) // the key has its own name by then
 	var raw [32]byte
 	_, _ = rand.Read(raw[:]) // never fails: crypto/rand
 	_, err = io.WriteString(f, hex.EncodeToString(raw[:])+"\n")

@@ -2,10 +2,9 @@ package httpx
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"net/http"
-
-	"crypto/rand"
 )
 
 // TraceHeaders says which request headers may bring a trace id, and which

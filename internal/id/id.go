@@ -10,11 +10,16 @@ import (
 
 // The kinds of identifier.
 type (
-	Org           string // org_…  an organization
-	App           string // app_…  an app: one OAuth client in one environment
-	Credential    string // cred_… one client secret of an app
-	Subscription  string // sub_…  an organization's subscription to a product
-	OperatorToken string // op_…   a token of the management API
+	// Org identifies an organization: org_….
+	Org string
+	// App identifies an app, one OAuth client in one environment: app_….
+	App string
+	// Credential identifies one client secret of an app: cred_….
+	Credential string
+	// Subscription identifies an organization's subscription to a product: sub_….
+	Subscription string
+	// OperatorToken identifies a token of the management API: op_….
+	OperatorToken string
 )
 
 // NewOrg returns a fresh organization id.

@@ -3,7 +3,6 @@ package keyring_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -108,7 +107,7 @@ func config(tb failer, store keyring.Store, c *clock) keyring.Config {
 	tb.Helper()
 	return keyring.Config{
 		Store: store, Sealer: sealer(tb, sealingKey), Environment: market.Sandbox, Algorithm: keyring.EdDSA,
-		TokenLifetime: 2 * time.Hour, Now: c.now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		TokenLifetime: 2 * time.Hour, Now: c.now, Logger: slog.New(slog.DiscardHandler),
 	}
 }
 

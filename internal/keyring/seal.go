@@ -82,7 +82,7 @@ func (s Sealer) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "sealer %s", hex.En
 // seal encrypts plain for one place.
 func (s Sealer) seal(env market.Environment, use Use, kid string, plain []byte) []byte {
 	sealed := append([]byte{sealVersion}, s.id[:]...)
-	return s.aead.Seal(sealed, nil, plain, place(sealed, env, use, kid))
+	return s.aead.Seal(sealed, nil, plain, place(sealed, env, use, kid)) //nolint:gosec // nil: this GCM draws its own nonce
 }
 
 // open decrypts what was sealed for the same place.

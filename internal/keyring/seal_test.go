@@ -142,7 +142,7 @@ func TestNothingPrintsAPrivateKey(t *testing.T) {
 	// numbers, in the forms that fmt and encodings give bytes.
 	seed := keyring.SeedOf(key)
 	for _, form := range []string{
-		strings.Trim(fmt.Sprint(seed), "[]"), fmt.Sprintf("%x", seed),
+		strings.Trim(fmt.Sprintf("%d", seed), "[]"), fmt.Sprintf("%x", seed),
 		base64.StdEncoding.EncodeToString(seed)[:40], base64.RawURLEncoding.EncodeToString(seed), string(seed), sealingKey,
 	} {
 		if strings.Contains(out.String(), form) {

@@ -90,7 +90,7 @@ type Reader interface {
 }
 
 // Tx is what a use case may do within Update.
-type Tx interface {
+type Tx interface { //nolint:interfacebloat // one method; the rest is embedded
 	Reader
 	OrgWriter
 	AppWriter

@@ -102,6 +102,7 @@ func (s Subscription) Apply(action SubscriptionAction, contract, note string, no
 		s.Requested = now
 	case ActReopen:
 		s.Contract, s.Requested = "", time.Time{}
+	case ActApprove, ActRefuse, ActSuspend, ActResume, ActEnd: // the state alone
 	}
 	return s, nil
 }
@@ -125,6 +126,7 @@ func (s Subscription) NextActor() string {
 		return "operator"
 	case SubSandbox:
 		return "customer"
+	case SubSubscribed, SubEnded:
 	}
 	return ""
 }

@@ -28,7 +28,7 @@ type EnvironmentRules struct {
 	Contracted       bool // credentials need a subscription with a contract (CONTRACT 6.2)
 }
 
-// limits of what is stored
+// The limits of what is stored.
 const (
 	maxName    = 100
 	maxNote    = 500

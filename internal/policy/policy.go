@@ -111,6 +111,7 @@ func nextFor(state market.SubscriptionState) string {
 		return "request the subscription; an operator approves it with the contract"
 	case market.SubRequested, market.SubSuspended:
 		return "the operator acts next"
+	case market.SubSubscribed, market.SubEnded: // the former opens everything
 	}
 	return "reopen the subscription"
 }

@@ -25,9 +25,11 @@ func (o one) Head(context.Context) (int64, error) { return 1, nil }
 func (o one) Changes(context.Context, int64, int) ([]snapshot.Entry, error) {
 	return nil, nil
 }
+
 func (o one) Orgs(_ context.Context, _ id.Org, yield func(snapshot.OrgRecord) error) error {
 	return yield(o.org)
 }
+
 func (o one) Apps(_ context.Context, _ id.App, yield func(snapshot.AppRecord) error) error {
 	return yield(o.apps)
 }

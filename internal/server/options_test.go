@@ -14,7 +14,7 @@ import (
 )
 
 // post sends a form to a path of production.
-func (n *node) post(path string, pairs ...string) (int, http.Header, map[string]any) {
+func (n *node) post(path string, pairs ...string) (int, map[string]any) {
 	n.t.Helper()
 	form := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -23,26 +23,7 @@ func (n *node) post(path string, pairs ...string) (int, http.Header, map[string]
 	r, err := http.NewRequestWithContext(n.t.Context(), http.MethodPost, n.production().URL+path, strings.NewReader(form.Encode()))
 	must(n.t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	var header http.Header
-	transport := n.client.Transport
-	defer func() { n.client.Transport = transport }()
-	n.client.Transport = headerTap{transport, &header}
-	status, body := n.do(r)
-	return status, header, body
-}
-
-// headerTap keeps the header of the last answer.
-type headerTap struct {
-	next http.RoundTripper
-	last *http.Header
-}
-
-func (h headerTap) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := h.next.RoundTrip(r)
-	if err == nil {
-		*h.last = res.Header
-	}
-	return res, err
+	return n.do(r)
 }
 
 // operator is the management API, with a token of its own.
@@ -72,14 +53,14 @@ func TestAnOperatorsOptionsChangeWhatTheWireSays(t *testing.T) {
 		return status == http.StatusOK
 	})
 	credentials := []string{"grant_type", "client_credentials", "client_id", app.ClientID, "client_secret", text.Reveal()}
-	if status, _, body := n.post("/apip/auth/v1/token", credentials...); status != http.StatusNotFound || body["error"] != "invalid_request" {
+	if status, body := n.post("/apip/auth/v1/token", credentials...); status != http.StatusNotFound || body["error"] != "invalid_request" {
 		t.Errorf("2.6: v1, switched off: %d %v", status, body)
 	}
-	status, _, body := n.post("/elsewhere/token", credentials...)
+	status, body := n.post("/elsewhere/token", credentials...)
 	if status != http.StatusOK || body["accessToken"] == nil || body["accessToken"] != body["access_token"] {
 		t.Errorf("2.1, 2.6: v2 mounted elsewhere, with v1_alias: %d, members %d", status, len(body))
 	}
-	if status, _, body := n.post("/apip/auth/v2/token", credentials...); status != http.StatusNotFound || body["error"] != "not_found" {
+	if status, body := n.post("/apip/auth/v2/token", credentials...); status != http.StatusNotFound || body["error"] != "not_found" {
 		t.Errorf("2.1: the path that v2 is not mounted at: %d %v", status, body)
 	}
 	if status, body := n.call(""); status != http.StatusBadRequest || body["error"] != "invalid_request" {
@@ -99,7 +80,7 @@ func TestLifetimesAndRefusalsFollowAppAndProducts(t *testing.T) {
 	must(t, n.ApplyCatalog(ctx, market.System, catalogue("http://127.0.0.1:1")))
 	sub, app, text := customer(t, n.Market)
 	grant := func(path string) (int, map[string]any) {
-		status, _, body := n.post(path, "grant_type", "client_credentials", "client_id", app.ClientID, "client_secret", text.Reveal())
+		status, body := n.post(path, "grant_type", "client_credentials", "client_id", app.ClientID, "client_secret", text.Reveal())
 		return status, body
 	}
 	life := func(path string) float64 {

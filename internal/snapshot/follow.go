@@ -146,6 +146,8 @@ func (m *Model) apply(ctx context.Context, feed Feed, entries []Entry) error {
 			}
 		case market.KindProduct, market.KindCatalog, market.KindRevocation, market.KindPlatform:
 			rest = true
+		case market.KindKeys: // not of the model: feed.Changed tells it
+		case market.KindCredential, market.KindSubscription, market.KindTIN, market.KindSubmitter, market.KindOperatorToken: // not of the feed
 		}
 	}
 	if rest {

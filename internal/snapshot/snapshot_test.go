@@ -146,6 +146,7 @@ func (o *outage) Head(context.Context) (int64, error) { return 7, nil }
 func (o *outage) Orgs(context.Context, id.Org, func(snapshot.OrgRecord) error) error {
 	return nil
 }
+
 func (o *outage) Apps(context.Context, id.App, func(snapshot.AppRecord) error) error {
 	o.loads.Add(1)
 	return nil
@@ -172,7 +173,7 @@ func TestAModelGrowsOldWhileItsSourceIsAway(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go m.Follow(ctx, snapshot.Feed{ //nolint:errcheck // returns nil
+		go m.Follow(ctx, snapshot.Feed{ // returns nil
 			Source: source, Wake: make(chan struct{}), Poll: time.Second, Logger: slog.New(slog.DiscardHandler),
 			Changed: func(context.Context, map[market.Kind]bool) {},
 		})
@@ -207,7 +208,7 @@ func TestAReaderThatFellBehindReadsEverythingAgain(t *testing.T) {
 		var told atomic.Value
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go m.Follow(ctx, snapshot.Feed{ //nolint:errcheck // returns nil
+		go m.Follow(ctx, snapshot.Feed{ // returns nil
 			Source: source, Wake: make(chan struct{}), Poll: time.Second, Logger: slog.New(slog.DiscardHandler),
 			Changed: func(_ context.Context, kinds map[market.Kind]bool) { told.Store(kinds) },
 		})

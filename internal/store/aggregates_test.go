@@ -330,7 +330,7 @@ func TestTimesAreKeptToTheMillisecondInUTC(t *testing.T) {
 			update(t, s, func(tx market.Tx) error { return tx.PutOrg(o) })
 			view(t, s, func(r market.Reader) error {
 				got, err := r.Org(o.ID)
-				if got.Created != tt.want { //nolint:revive // the zone has to be UTC too
+				if got.Created != tt.want { // not Equal: the zone has to be UTC too
 					t.Errorf("got %#v, want %#v", got.Created, tt.want)
 				}
 				return err

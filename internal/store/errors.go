@@ -49,7 +49,7 @@ func translate(e *engine, doing string, err error, said sentences) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return unavailable(fmt.Errorf("%s: %w", doing, context.DeadlineExceeded))
 	}
-	cause := fmt.Errorf("%s: %s", doing, err.Error()) //nolint:errorlint // the type stays here
+	cause := fmt.Errorf("%s: %s", doing, err.Error()) // no %w: the type stays here
 	key := foreign
 	switch f := e.fault(err); f.kind {
 	case faultAgain, faultAway:

@@ -73,7 +73,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 	}
 	s.engine = sqliteEngine()
 	if s.writer, err = sqlitePool(path, sqliteWriter, 1); err != nil {
-		return fmt.Errorf("store: open %s: %s", path, err.Error()) //nolint:errorlint // the type stays here
+		return fmt.Errorf("store: open %s: %s", path, err.Error()) // no %w: the type stays here
 	}
 	if err := s.checkSQLite(ctx, path); err != nil {
 		_ = s.writer.Close()
@@ -85,7 +85,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 	}
 	if s.readers, err = sqlitePool(path, sqliteReader, max(4, runtime.NumCPU())); err != nil {
 		_ = s.writer.Close()
-		return fmt.Errorf("store: open %s: %s", path, err.Error()) //nolint:errorlint // the type stays here
+		return fmt.Errorf("store: open %s: %s", path, err.Error()) // no %w: the type stays here
 	}
 	return nil
 }

@@ -38,25 +38,35 @@ func TestARefusalSaysWhatIsTakenOrMissing(t *testing.T) {
 			other.Hash = credential(a, "a").Hash
 			return tx.PutCredential(other)
 		}, market.Conflict, "the secret is in use already"},
-		{"a subscription", func(tx market.Tx) error { return tx.PutSubscription(subscription(o, "A", "b")) },
-			market.Conflict, `the organization "org_a" has a subscription to A already`},
+		{
+			"a subscription", func(tx market.Tx) error { return tx.PutSubscription(subscription(o, "A", "b")) },
+			market.Conflict, `the organization "org_a" has a subscription to A already`,
+		},
 		{"the hash of an operator token", func(tx market.Tx) error {
 			return tx.PutOperatorToken(market.OperatorToken{ID: "op_b", Hash: market.Hash{1}})
 		}, market.Conflict, "the operator token is in use already"},
-		{"an app of nobody", func(tx market.Tx) error { return tx.PutApp(app(org("nobody"), "b")) },
-			market.NotFound, `there is no organization "org_nobody"`},
-		{"a credential of no app", func(tx market.Tx) error { return tx.PutCredential(credential(app(o, "none"), "b")) },
-			market.NotFound, `there is no app "app_none"`},
-		{"a subscription to nothing", func(tx market.Tx) error { return tx.PutSubscription(subscription(o, "B", "b")) },
-			market.NotFound, `there is no organization "org_a", or no product "B"`},
+		{
+			"an app of nobody", func(tx market.Tx) error { return tx.PutApp(app(org("nobody"), "b")) },
+			market.NotFound, `there is no organization "org_nobody"`,
+		},
+		{
+			"a credential of no app", func(tx market.Tx) error { return tx.PutCredential(credential(app(o, "none"), "b")) },
+			market.NotFound, `there is no app "app_none"`,
+		},
+		{
+			"a subscription to nothing", func(tx market.Tx) error { return tx.PutSubscription(subscription(o, "B", "b")) },
+			market.NotFound, `there is no organization "org_a", or no product "B"`,
+		},
 		{"a TIN of nobody", func(tx market.Tx) error {
 			return tx.PutTIN(market.TIN{Org: "org_b", Number: "123456789", State: market.TINRequested})
 		}, market.NotFound, `there is no organization "org_b"`},
 		{"a submitter of nobody", func(tx market.Tx) error {
 			return tx.PutSubmitter(market.Submitter{Org: "org_b", Kind: market.SubmitterOwn, Value: "x"})
 		}, market.NotFound, `there is no organization "org_b"`},
-		{"deleting an app twice", func(tx market.Tx) error { return tx.DeleteApp("app_none") },
-			market.NotFound, `there is no app "app_none"`},
+		{
+			"deleting an app twice", func(tx market.Tx) error { return tx.DeleteApp("app_none") },
+			market.NotFound, `there is no app "app_none"`,
+		},
 		{"a NUL character", func(tx market.Tx) error {
 			other := org("b")
 			other.Name = "a\x00b"

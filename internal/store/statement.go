@@ -80,7 +80,7 @@ func collect[T any](s *session, doing string, scan func(scanner, *T) error, quer
 		return nil, s.failed
 	}
 	if err := bind(args); err != nil {
-		return nil, nil //nolint:nilerr // such text is stored nowhere, so nothing matches it
+		return nil, nil // such text is stored nowhere, so nothing matches it
 	}
 	rows, err := s.tx.QueryContext(s.ctx, query, args...)
 	if err != nil {
@@ -143,7 +143,7 @@ func (c *conditions) String() string {
 	return " WHERE " + strings.Join(c.clauses, " AND ")
 }
 
-// limits of a page
+// The limits of a page.
 const (
 	defaultLimit = 100
 	maxLimit     = 1000

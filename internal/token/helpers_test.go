@@ -205,7 +205,7 @@ func joseSigner(tb testing.TB, p pair, typ string) jose.Signer {
 // payload decodes the claims of a token.
 func payload(tb testing.TB, raw string) map[string]any {
 	tb.Helper()
-	parsed, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
+	parsed, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func TestTheHeaderHasAlgKidAndTyp(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			parsed, err := jose.ParseSigned(raw.Reveal(), []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
+			parsed, err := jose.ParseSignedCompact(raw.Reveal(), []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +82,7 @@ func TestGoJoseVerifiesWhatWeMint(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, raw := range []string{mint(t, p.Key, sample()), identity.Reveal()} {
-			parsed, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
+			parsed, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
 			if err != nil {
 				t.Fatal(err)
 			}
