@@ -38,7 +38,7 @@ var layers = [][]string{
 var only = map[string][]string{
 	"database/sql":                  {"internal/store"},
 	"modernc.org/sqlite":            {"internal/store"},
-	"github.com/jackc/pgx":          {"internal/store"},
+	"github.com/jackc/pgx":          {"internal/store", "internal/store/storetest"},
 	"github.com/pressly/goose":      {"internal/store"},
 	"github.com/go-jose/go-jose":    {"internal/keyring", "internal/strictjson"},
 	"github.com/spf13/cobra":        {"internal/cli"},
@@ -81,7 +81,6 @@ var modules = []string{
 	"github.com/jackc/pgx/v5",
 	"github.com/maypok86/otter/v2",
 	"github.com/pressly/goose/v3",
-	"github.com/rogpeppe/go-internal",
 	"github.com/santhosh-tekuri/jsonschema/v6",
 	"github.com/spf13/cobra",
 	"github.com/yuin/goldmark",

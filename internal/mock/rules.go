@@ -92,7 +92,7 @@ func ParseRules(data []byte, doc *openapi.Document) (*Rules, error) {
 	if len(data) > 0 {
 		root, err := strictyaml.Parse(data)
 		if err != nil {
-			return nil, err //nolint:wrapcheck // It is the Problems that are promised.
+			return nil, err // unwrapped: it is the Problems that are promised
 		}
 		p.Map(root, "the rule file", strictyaml.Fields{
 			"set":        func(n *strictyaml.Node) { p.set = p.settings(n) },

@@ -20,7 +20,7 @@ import (
 func Parse(data []byte) (*Document, error) {
 	root, err := strictyaml.Parse(data)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // It is the Problems that are promised.
+		return nil, err // unwrapped: it is the Problems that are promised
 	}
 	p := &parser{root: root, words: newVocabulary(root)}
 	doc := &Document{
