@@ -72,7 +72,7 @@ func (rec Recording) log(r *http.Request, w *statusWriter, e *entry, start time.
 		slog.String("surface", rec.Surface),
 		slog.String("trace_id", e.trace),
 		slog.String("method", r.Method),
-		slog.String("path", r.URL.Path),
+		slog.String("path", Redact(r.URL.Path)),
 		slog.Int("status", status),
 		slog.Int64("bytes", w.written),
 		slog.Duration("took", rec.Now().Sub(start)),

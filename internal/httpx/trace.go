@@ -48,9 +48,9 @@ func NewTrace() string {
 }
 
 // ValidTrace reports whether a caller's trace id may be logged and sent back:
-// 1 to 128 letters, digits and - _ . : only.
+// 1 to 128 letters, digits and - _ . : only, and nothing that looks like a secret.
 func ValidTrace(s string) bool {
-	if s == "" || len(s) > maxTrace {
+	if s == "" || len(s) > maxTrace || Redact(s) != s {
 		return false
 	}
 	for i := range len(s) {
