@@ -1,0 +1,31 @@
+// Gets a token by discovery alone, as a program with openid-client does, uses it
+// at the gateway, has it introspected, and revokes it. Prints what came of it.
+import * as client from 'openid-client'
+
+const { ISSUER, CLIENT_ID, CLIENT_SECRET, AUTH, ALGORITHM, CALL } = process.env
+const call = JSON.parse(CALL)
+const auth = { post: client.ClientSecretPost, basic: client.ClientSecretBasic }[AUTH](CLIENT_SECRET)
+
+const config = await client.discovery(new URL(ISSUER), CLIENT_ID, undefined, auth, { algorithm: ALGORITHM })
+const tokens = await client.clientCredentialsGrant(config)
+const answer = await client.fetchProtectedResource(
+  config, tokens.access_token, new URL(call.url), call.method, call.body, new Headers(call.headers))
+const source = answer.headers.get('x-sallyport-source')
+await answer.arrayBuffer()
+const before = await client.tokenIntrospection(config, tokens.access_token)
+await client.tokenRevocation(config, tokens.access_token)
+// Every node knows of a revocation within a second.
+let after
+for (const began = Date.now(); Date.now() - began < 1000;) {
+  after = await client.tokenIntrospection(config, tokens.access_token)
+  if (!after.active) break
+}
+
+console.log(JSON.stringify({
+  tokenType: tokens.token_type,
+  expiresIn: tokens.expiresIn(),
+  call: answer.status,
+  source,
+  activeBefore: before.active,
+  activeAfter: after.active,
+}))
