@@ -14,10 +14,10 @@ import (
 
 // Config is the whole file. The doc tags make docs/config.md.
 type Config struct {
-	Data         string                              `yaml:"data" doc:"Folder for what Sallyport keeps on disk: the SQLite file, the local CA, the log."`
+	Data         string                              `yaml:"data" doc:"Folder for what Sallyport keeps on disk: the SQLite file and the local CA. Default: sallyport-data in the working directory."`
 	Database     Database                            `yaml:"database" doc:"Where organizations, apps, products and keys are kept."`
 	Keys         Keys                                `yaml:"keys" doc:"The two secrets of the installation. Losing them loses the signing keys and every client secret: keep copies apart from the database."`
-	Environments map[market.Environment]*Environment `yaml:"environments" doc:"The worlds, by name. sandbox and production are there by default; each has a listener, an issuer and keys of its own."`
+	Environments map[market.Environment]*Environment `yaml:"environments" doc:"The worlds, by name. sandbox and production are always there; each has a listener, an issuer and keys of its own."`
 	Management   Listener                            `yaml:"management" doc:"The management API."`
 	Portal       Listener                            `yaml:"portal" doc:"The developer portal."`
 	Catalog      Catalog                             `yaml:"catalog" doc:"The catalogue of APIs."`
@@ -43,9 +43,9 @@ type Keys struct {
 
 // Listener is an address to listen at, and the certificate to do it with.
 type Listener struct {
-	Listen string   `yaml:"listen" doc:"Address and port. Port 0 takes a free one."`
-	Hosts  []string `yaml:"hosts" doc:"Names by which it is reached; the first makes its URL. Default: localhost and 127.0.0.1."`
-	URL    string   `yaml:"url" doc:"Its URL from outside, when a proxy before it has another one."`
+	Listen string   `yaml:"listen" doc:"Address and port; port 0 takes a free one. Default: 127.0.0.1 and 8443 for sandbox, 8444 for production, 8445 for the management API, 8446 for the portal; further environments have none."`
+	Hosts  []string `yaml:"hosts" doc:"Names and addresses by which it is reached, without port: the certificate of the local CA is for all of them, and the first makes the URL. Default: 127.0.0.1, localhost and ::1."`
+	URL    string   `yaml:"url" doc:"Its https URL from outside, when a proxy before it has another one. Default: of the first host and the port."`
 	TLS    TLS      `yaml:"tls" doc:"Its certificate. Default: one by the local CA."`
 	Plain  bool     `yaml:"plain" doc:"Serve HTTP without TLS; only at a loopback address."`
 }
@@ -59,15 +59,15 @@ type TLS struct {
 // Environment is one world.
 type Environment struct {
 	Listener          `yaml:",inline"`
-	Issuer            string     `yaml:"issuer" doc:"The iss of its tokens. Default: its URL."`
+	Issuer            string     `yaml:"issuer" doc:"The iss of its tokens: an https URL. Default: its URL."`
 	Algorithm         string     `yaml:"algorithm" doc:"RS256, ES256 or EdDSA. Default: RS256, which deployed clients expect."`
-	SecretPrefix      string     `yaml:"secret_prefix" doc:"Begins every client secret. Default: spsbx, spprd, or sp and the name."`
+	SecretPrefix      string     `yaml:"secret_prefix" doc:"Begins every client secret: 2 to 16 lower-case letters and digits, different in each environment. Default: spsbx, spprd, or sp and the name."`
 	Contracted        *bool      `yaml:"contracted" doc:"Credentials need a subscription with a contract. Default: true, but in sandbox."`
 	MinTokenLifetime  Duration   `yaml:"min_token_lifetime" doc:"The shortest lifetime an app may set. Default: 1h, which deployed clients hard-code."`
-	MaxTokenLifetime  Duration   `yaml:"max_token_lifetime" doc:"The longest lifetime an app may set. Default: 24h."`
+	MaxTokenLifetime  Duration   `yaml:"max_token_lifetime" doc:"The longest lifetime an app may set, at most 48h; signing keys are kept for that long after they were superseded. Default: 24h."`
 	ReuseWindow       *Duration  `yaml:"reuse_window" doc:"A client that asks again within it gets the same token, in v1 to v3; at most 30s. Default: 20s."`
-	KeyPeriod         Duration   `yaml:"key_period" doc:"How long a signing key signs. Default: 2160h, 90 days."`
-	KeyLead           Duration   `yaml:"key_lead" doc:"How long a key is published before it signs. Default: 1h."`
+	KeyPeriod         Duration   `yaml:"key_period" doc:"How long a signing key signs; longer than key_lead. Default: 2160h, 90 days."`
+	KeyLead           Duration   `yaml:"key_lead" doc:"How long a key is published before it signs; longer than the 5 minutes for which others may keep the JWKS. Default: 1h."`
 	TokenEndpoints    []Endpoint `yaml:"token_endpoints" doc:"The token endpoints. Default: the five of the wire contract."`
 	V1                V1         `yaml:"v1" doc:"The v1 dialect, which exists for migration only."`
 	MissingTokenIs400 bool       `yaml:"missing_token_is_400" doc:"Answer 400 instead of 401 to a call without a token."`
@@ -76,9 +76,9 @@ type Environment struct {
 
 // Endpoint is a token endpoint.
 type Endpoint struct {
-	Path    string `yaml:"path" doc:"Ends in /token; its health check is beside it."`
+	Path    string `yaml:"path" doc:"Begins with / and ends in /token; its health check is beside it."`
 	Dialect string `yaml:"dialect" doc:"v1, v2, v3 or rfc."`
-	JSON    bool   `yaml:"json" doc:"Takes JSON beside forms."`
+	JSON    bool   `yaml:"json" doc:"Takes JSON beside forms. Default: false."`
 }
 
 // V1 is about the v1 dialect.
@@ -97,7 +97,7 @@ type Catalog struct {
 
 // Headers names headers.
 type Headers struct {
-	TraceAccept  []string `yaml:"trace_accept" doc:"Request headers that may bring a trace id, in order. traceparent is always read after them."`
+	TraceAccept  []string `yaml:"trace_accept" doc:"Request headers that may bring a trace id, in order; traceparent is always read after them. Default: none."`
 	Trace        string   `yaml:"trace" doc:"Answer header, and header to upstreams, with the trace id. Default: X-Trace-Id."`
 	Source       string   `yaml:"source" doc:"Answer header that says mock or live. Default: X-Sallyport-Source."`
 	Identity     string   `yaml:"identity" doc:"Header to upstreams with the signed identity JWT. Default: X-Sallyport-Identity."`

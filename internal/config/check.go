@@ -1,0 +1,162 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/market"
+)
+
+// maxPrefix is how long the prefix of a secret may be: what prefixForm takes.
+const maxPrefix = 16
+
+// longestLifetime bounds max_token_lifetime: nodes forget a secret 48 hours
+// after its end, and its tokens must have ended by then.
+const longestLifetime = 48 * time.Hour
+
+var (
+	environmentName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+	prefixForm      = regexp.MustCompile(`^[a-z][a-z0-9]{1,15}$`)
+	headerName      = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^`|~-]+$") // no _: two spellings
+)
+
+// check collects everything that is wrong.
+func (c *Config) check() error {
+	var wrong []error
+	bad := func(where, format string, args ...any) {
+		wrong = append(wrong, fmt.Errorf("%s: %s", where, fmt.Sprintf(format, args...)))
+	}
+	if c.Database.SQLite != "" && !c.Database.Postgres.IsZero() {
+		bad("database", "give sqlite or postgres, not both")
+	}
+	if _, err := c.Log.SlogLevel(); err != nil {
+		bad("log.level", "%v", err)
+	}
+	for name, value := range c.Headers.all() {
+		if !headerName.MatchString(value) {
+			bad("headers."+name, "%q is not a header's name", value)
+		}
+	}
+	checkListener(bad, "management", c.Management)
+	checkListener(bad, "portal", c.Portal)
+	prefixes, issuers := map[string]market.Environment{}, map[string]market.Environment{}
+	for _, name := range slices.Sorted(maps.Keys(c.Environments)) {
+		e, where := c.Environments[name], "environments."+string(name)
+		if !environmentName.MatchString(string(name)) {
+			bad(where, "the name must be lower-case letters, digits and -")
+		}
+		e.check(bad, where)
+		if other, taken := prefixes[e.SecretPrefix]; taken {
+			bad(where+".secret_prefix", "is that of %s too", other)
+		}
+		prefixes[e.SecretPrefix] = name
+		if other, taken := issuers[e.Issuer]; taken && e.Issuer != "" {
+			bad(where+".issuer", "is that of %s too; each environment has its own", other)
+		}
+		issuers[e.Issuer] = name
+	}
+	return errors.Join(wrong...)
+}
+
+func (e *Environment) check(bad func(where, format string, args ...any), where string) {
+	checkListener(bad, where, e.Listener)
+	if e.Issuer != "" {
+		checkURL(bad, where+".issuer", e.Issuer)
+	}
+	if !slices.Contains([]string{"RS256", "ES256", "EdDSA"}, e.Algorithm) {
+		bad(where+".algorithm", "must be RS256, ES256 or EdDSA")
+	}
+	if !prefixForm.MatchString(e.SecretPrefix) {
+		bad(where+".secret_prefix", "must be 2 to 16 lower-case letters and digits")
+	}
+	if e.MinTokenLifetime > e.MaxTokenLifetime {
+		bad(where+".min_token_lifetime", "is longer than max_token_lifetime")
+	}
+	if e.MaxTokenLifetime > Duration(longestLifetime) {
+		bad(where+".max_token_lifetime", "must be at most 48h, which is for how long an ended secret is remembered")
+	}
+	if e.KeyPeriod <= e.KeyLead {
+		bad(where+".key_period", "must be longer than key_lead")
+	}
+	if *e.ReuseWindow > Duration(30*time.Second) {
+		bad(where+".reuse_window", "must be at most 30s, which is the gateway's leeway")
+	}
+	paths := map[string]bool{}
+	for i, p := range e.TokenEndpoints {
+		at := fmt.Sprintf("%s.token_endpoints[%d]", where, i)
+		if !strings.HasPrefix(p.Path, "/") || !strings.HasSuffix(p.Path, "/token") || paths[p.Path] {
+			bad(at+".path", "must begin with /, end in /token, and be there once")
+		}
+		paths[p.Path] = true
+		if !slices.Contains([]string{"v1", "v2", "v3", "rfc"}, p.Dialect) {
+			bad(at+".dialect", "must be v1, v2, v3 or rfc")
+		}
+	}
+}
+
+func checkListener(bad func(where, format string, args ...any), where string, l Listener) {
+	if _, _, err := net.SplitHostPort(l.Listen); err != nil {
+		bad(where+".listen", "%q is not an address and port, such as 127.0.0.1:8443", l.Listen)
+	}
+	if host, _, _ := net.SplitHostPort(l.Listen); l.Plain && !loopback(host) {
+		bad(where+".plain", "plain HTTP is for loopback addresses only, and %q is none", l.Listen)
+	}
+	if (l.TLS.Certificate == "") != (l.TLS.Key == "") {
+		bad(where+".tls", "give certificate and key, or neither")
+	}
+	if l.URL != "" {
+		checkURL(bad, where+".url", l.URL)
+	}
+	for _, host := range l.Hosts {
+		if host == "" || strings.ContainsAny(host, "/:@ ") && net.ParseIP(host) == nil {
+			bad(where+".hosts", "%q is not a host name or an address; leave the port out", host)
+		}
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func checkURL(bad func(where, format string, args ...any), where, text string) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.HasSuffix(text, "/") {
+		bad(where, "must be an https URL without query, fragment or trailing slash (RFC 8414 §2)")
+	}
+}
+
+// all returns the headers' names by their place in the file.
+func (h Headers) all() map[string]string {
+	names := map[string]string{
+		"trace": h.Trace, "source": h.Source, "identity": h.Identity, "organization": h.Organization,
+		"application": h.Application, "client_id": h.ClientID, "environment": h.Environment,
+	}
+	for i, name := range h.TraceAccept {
+		names[fmt.Sprintf("trace_accept[%d]", i)] = name
+	}
+	for i, name := range h.Strip {
+		names[fmt.Sprintf("strip[%d]", i)] = name
+	}
+	return names
+}
+
+// SlogLevel returns the level.
+func (l Log) SlogLevel() (slog.Level, error) {
+	var level slog.Level
+	if l.Level == "" {
+		return level, nil
+	}
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		return level, errors.New("must be debug, info, warn or error")
+	}
+	return level, nil
+}

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/market"
+)
+
+// Complete fills in what was left out, and refuses what cannot be.
+func (c *Config) Complete() error {
+	setDefault(&c.Data, "sallyport-data")
+	setDefault(&c.Audience, "apiPlatform")
+	setDefault(&c.Name, "API Marketplace")
+	setDefault(&c.Log.Level, "info")
+	if c.Database.SQLite == "" && c.Database.Postgres.IsZero() {
+		c.Database.SQLite = filepath.Join(c.Data, "sallyport.db")
+	}
+	c.Headers.complete()
+	setDefault(&c.Management.Listen, "127.0.0.1:8445")
+	setDefault(&c.Portal.Listen, "127.0.0.1:8446")
+	if c.Environments == nil {
+		c.Environments = map[market.Environment]*Environment{}
+	}
+	for name, listen := range map[market.Environment]string{market.Sandbox: "127.0.0.1:8443", market.Production: "127.0.0.1:8444"} {
+		if c.Environments[name] == nil {
+			c.Environments[name] = &Environment{}
+		}
+		setDefault(&c.Environments[name].Listen, listen)
+	}
+	for name, e := range c.Environments {
+		if e == nil {
+			e = &Environment{}
+			c.Environments[name] = e
+		}
+		e.complete(name)
+	}
+	return c.check()
+}
+
+func (h *Headers) complete() {
+	setDefault(&h.Trace, "X-Trace-Id")
+	setDefault(&h.Source, "X-Sallyport-Source")
+	setDefault(&h.Identity, "X-Sallyport-Identity")
+	setDefault(&h.Organization, "X-Sallyport-Organization")
+	setDefault(&h.Application, "X-Sallyport-Application")
+	setDefault(&h.ClientID, "X-Sallyport-Client-Id")
+	setDefault(&h.Environment, "X-Sallyport-Environment")
+}
+
+// Lifetimes and windows where the file does not say.
+const (
+	defaultMinLifetime = time.Hour
+	defaultMaxLifetime = 24 * time.Hour
+	defaultReuse       = 20 * time.Second
+	defaultKeyPeriod   = 90 * 24 * time.Hour
+	defaultKeyLead     = time.Hour
+	defaultMaxStale    = 15 * time.Minute
+)
+
+func (e *Environment) complete(name market.Environment) {
+	setDefault(&e.Algorithm, "RS256")
+	setDefault(&e.SecretPrefix, defaultPrefix(name))
+	if e.Contracted == nil {
+		contracted := name != market.Sandbox
+		e.Contracted = &contracted
+	}
+	if e.ReuseWindow == nil {
+		window := Duration(defaultReuse)
+		e.ReuseWindow = &window
+	}
+	e.MinTokenLifetime = Duration(e.MinTokenLifetime.Or(defaultMinLifetime))
+	e.MaxTokenLifetime = Duration(e.MaxTokenLifetime.Or(defaultMaxLifetime))
+	e.KeyPeriod = Duration(e.KeyPeriod.Or(defaultKeyPeriod))
+	e.KeyLead = Duration(e.KeyLead.Or(defaultKeyLead))
+	if e.V1.Deprecated.IsZero() {
+		e.V1.Deprecated = time.Date(2019, 8, 1, 0, 0, 0, 0, time.UTC)
+	}
+	for i := range e.TokenEndpoints {
+		e.TokenEndpoints[i].Path = strings.TrimSuffix(e.TokenEndpoints[i].Path, "/")
+	}
+}
+
+// StaleLimit is MaxStale, or its default.
+func (c *Config) StaleLimit() time.Duration { return c.MaxStale.Or(defaultMaxStale) }
+
+// defaultPrefix begins the secrets of an environment that is given no prefix: sp
+// and as much of its name as a prefix can hold.
+func defaultPrefix(name market.Environment) string {
+	switch name {
+	case market.Sandbox:
+		return "spsbx"
+	case market.Production:
+		return "spprd"
+	}
+	prefix := "sp" + strings.ReplaceAll(string(name), "-", "")
+	return prefix[:min(len(prefix), maxPrefix)]
+}
+
+func setDefault(field *string, value string) {
+	if *field == "" {
+		*field = value
+	}
+}
