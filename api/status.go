@@ -34,5 +34,5 @@ type StoreStatus struct {
 
 // Health is the answer of /healthz.
 type Health struct {
-	Status string `json:"status"` // "ok"
+	Status string `json:"status"` // "ok", "stale"
 }

@@ -41,6 +41,7 @@ type Config struct {
 	Usage        Usage
 	Refusals     *usage.Refusals
 	Status       func(context.Context) api.Status
+	Healthy      func() bool          // whether the node may be sent traffic
 	CatalogVars  map[string]string    // what catalogues may refer to
 	Environments []market.Environment // in the order to show them in
 	Now          func() time.Time

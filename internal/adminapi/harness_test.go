@@ -71,6 +71,7 @@ func open(t testing.TB) *world {
 	config := Config{
 		Market: m, Keys: rings, Usage: s, Refusals: usage.NewRefusals(10), Environments: envs, Now: clock, Logger: logger,
 		CatalogVars: map[string]string{"DEMO_UPSTREAM": "https://upstream.example.com"},
+		Healthy:     func() bool { return true },
 		Status: func(context.Context) api.Status {
 			return api.Status{Status: "ok", Version: "test", Started: clock(), Store: api.StoreStatus{State: "ok", Engine: "sqlite"}}
 		},

@@ -141,6 +141,10 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) health(w http.ResponseWriter, _ *http.Request) error {
+	if !h.Healthy() {
+		httpx.WriteJSON(w, http.StatusServiceUnavailable, api.Health{Status: "stale"})
+		return nil
+	}
 	httpx.WriteJSON(w, http.StatusOK, api.Health{Status: "ok"})
 	return nil
 }

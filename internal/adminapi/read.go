@@ -39,7 +39,7 @@ func readUpTo(w http.ResponseWriter, r *http.Request, v any, limit int64) error 
 		return &refusal{code: api.CodeMediaType, field: "Content-Type", detail: "the body must be JSON", hint: "send Content-Type: application/json"}
 	}
 	// The bytes are kept, to find which member is at fault.
-	data, err := httpx.ReadBody(r, limit)
+	data, err := httpx.ReadBody(w, r, limit)
 	switch {
 	case errors.Is(err, httpx.ErrTooLarge):
 		w.Header().Set("Connection", "close") // the rest of it is not read
@@ -49,7 +49,7 @@ func readUpTo(w http.ResponseWriter, r *http.Request, v any, limit int64) error 
 	}
 	r.Body = io.NopCloser(bytes.NewReader(data))
 	r.ContentLength = int64(len(data))
-	if err := httpx.ReadJSON(r, limit, v); err != nil {
+	if err := httpx.ReadJSON(w, r, limit, v); err != nil {
 		return malformed(err, data, v)
 	}
 	return exactMembers(data, v)

@@ -64,6 +64,7 @@ func (s *Server) grant(c snapshot.Client, scope string, d Dialect) (*grant, erro
 	if g.lifetime == 0 {
 		g.lifetime = d.Lifetime()
 	}
+	g.lifetime = min(g.lifetime, s.MaxLifetime)
 	g.scope = strings.Join(g.products, " ")
 	return g, nil
 }

@@ -17,8 +17,8 @@ import (
 func strictForm() Endpoint { return Endpoint{Dialect: RFC} }
 
 // tokenRequest reads a request about a token from an authenticated client.
-func (s *Server) tokenRequest(r *http.Request) (*request, snapshot.Client, error) {
-	q, err := read(r, strictForm())
+func (s *Server) tokenRequest(w http.ResponseWriter, r *http.Request) (*request, snapshot.Client, error) {
+	q, err := read(w, r, strictForm())
 	if err != nil {
 		return nil, snapshot.Client{}, err
 	}
@@ -35,7 +35,7 @@ func (s *Server) tokenRequest(r *http.Request) (*request, snapshot.Client, error
 // revoke ends a token of the caller's own (RFC 7009). What is no token of ours,
 // or has ended already, is answered as success (§2.2).
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
-	q, client, err := s.tokenRequest(r)
+	q, client, err := s.tokenRequest(w, r)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ type introspection struct {
 // introspect says whether a token of the caller's own is active; any other is
 // "not active", whatever it is (RFC 7662 §2.2).
 func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
-	q, client, err := s.tokenRequest(r)
+	q, client, err := s.tokenRequest(w, r)
 	if err != nil {
 		return err
 	}

@@ -50,11 +50,11 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 		began := s.Now()
 		if e.Dialect == V1 {
 			if s.Legacy.V1Off {
-				return &refusal{status: http.StatusNotFound, code: oauth.InvalidRequest, say: "Version 1 is switched off here. Change the URL to /apip/auth/v2/token; nothing else has to change"}
+				return &refusal{status: http.StatusNotFound, code: oauth.InvalidRequest, say: s.v1Off()}
 			}
 			s.Legacy.announce(w.Header())
 		}
-		q, err := read(r, e)
+		q, err := read(w, r, e)
 		if err != nil {
 			return err
 		}
@@ -214,6 +214,15 @@ func (s *Server) queue(ctx context.Context) error {
 	case <-ctx.Done():
 		return unavailable("the client has gone")
 	}
+}
+
+// v1Off is what a v1 client is told where v1 is not served.
+func (s *Server) v1Off() string {
+	say := "Version 1 is switched off here"
+	if path := s.endpoint(V2); path != "" {
+		say += ". Change the URL to " + path + "; nothing else has to change"
+	}
+	return say
 }
 
 // announce tells v1 clients that their dialect ends (CONTRACT 2.6).

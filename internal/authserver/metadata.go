@@ -32,7 +32,7 @@ func (s *Server) metadata() metadata {
 	methods := []string{"client_secret_basic", "client_secret_post"}
 	return metadata{
 		Issuer:                   s.Issuer,
-		TokenEndpoint:            origin + "/oauth2/token",
+		TokenEndpoint:            origin + s.endpoint(RFC, V3, V2, V1),
 		JWKSURI:                  origin + "/.well-known/jwks.json",
 		RevocationEndpoint:       origin + "/oauth2/revoke",
 		IntrospectionEndpoint:    origin + "/oauth2/introspect",
@@ -43,6 +43,19 @@ func (s *Server) metadata() metadata {
 		IntrospectionAuthMethods: methods,
 		ServiceDocumentation:     s.Documentation,
 	}
+}
+
+// endpoint returns the path of the first endpoint that speaks the first of the
+// dialects that is mounted at all.
+func (s *Server) endpoint(dialects ...Dialect) string {
+	for _, d := range dialects {
+		for _, e := range s.Endpoints {
+			if e.Dialect == d {
+				return e.Path
+			}
+		}
+	}
+	return ""
 }
 
 // jwks serves the keys of a use (RFC 7517 §5). A verifier may keep them for the

@@ -61,7 +61,7 @@ func (q *request) put(name, value string) {
 
 // read reads a request whole: its header, its query (only to refuse what must
 // not be there) and its body, which is a form or, if takesJSON, a JSON object.
-func read(r *http.Request, e Endpoint) (*request, error) {
+func read(w http.ResponseWriter, r *http.Request, e Endpoint) (*request, error) {
 	if err := onlyPost(r); err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func read(r *http.Request, e Endpoint) (*request, error) {
 	if len(types) > 1 {
 		return nil, invalidRequest("Send one Content-Type")
 	}
-	body, err := httpx.ReadBody(r, maxBody)
+	body, err := httpx.ReadBody(w, r, maxBody)
 	if err != nil {
 		return nil, bodyError(err)
 	}

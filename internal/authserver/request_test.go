@@ -25,7 +25,7 @@ func reads(t *testing.T, contentType string, body []byte, authorization, query s
 	if authorization != "" {
 		r.Header["Authorization"] = []string{authorization}
 	}
-	q, err := read(r, Endpoint{Dialect: V2, JSON: true})
+	q, err := read(httptest.NewRecorder(), r, Endpoint{Dialect: V2, JSON: true})
 	if err == nil {
 		_, _, err = q.credentials()
 	}

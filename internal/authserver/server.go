@@ -49,6 +49,7 @@ type Config struct {
 	Endpoints     []Endpoint
 	SecretPrefix  map[string]market.Environment // which environment a secret's prefix tells
 	ReuseWindow   time.Duration                 // of dialects that give the same token again
+	MaxLifetime   time.Duration                 // of a token, whatever app, product or dialect say: a key verifies no longer
 	Leeway        time.Duration                 // of the gateway, on exp
 	MaxStale      time.Duration                 // of the model; older: 503
 	Legacy        Legacy

@@ -69,6 +69,7 @@ func openWorld(t *testing.T) *world {
 	handler := adminapi.New(adminapi.Config{
 		Market: m, Keys: rings, Usage: s, Refusals: refusals, Environments: envs, Now: now, Logger: logger,
 		CatalogVars: map[string]string{"DEMO_UPSTREAM": "https://upstream.example.com"},
+		Healthy:     func() bool { return true },
 		Status: func(context.Context) api.Status {
 			return api.Status{
 				Status: "ok", Version: "v9", Store: api.StoreStatus{State: "ok", Engine: "sqlite"},

@@ -23,6 +23,7 @@ func ServerCommands() []func(*Program) *cobra.Command {
 		(*Program).demoCommand,
 		(*Program).serveCommand,
 		(*Program).bootstrapCommand,
+		(*Program).resetKeysCommand,
 	}
 }
 
@@ -130,6 +131,33 @@ func (p *Program) bootstrap(ctx context.Context, file, label string, days int) e
 	p.note("an operator token, shown only now; put it in a file that only you can read:")
 	_, err = fmt.Fprintln(p.Stdout, text.Reveal())
 	return err
+}
+
+func (p *Program) resetKeysCommand() *cobra.Command {
+	var file, env string
+	cmd := p.verb("reset-keys", "Give up an environment's signing keys, when the sealing key is lost, and make new ones",
+		`  sallyport reset-keys --config /etc/sallyport/sallyport.yaml --environment sandbox`,
+		func(cmd *cobra.Command, _ []string) error {
+			c, err := config.Load(file)
+			if err != nil {
+				return err
+			}
+			if err := p.confirm(cmd, "Every token of "+env+" dies, and verifiers have to fetch new keys. Reset?"); err != nil {
+				return err
+			}
+			o := server.Options{Config: c, Getenv: p.Env, Logger: slog.New(slog.DiscardHandler), Now: clock}
+			if err := server.ResetKeys(cmd.Context(), o, market.Environment(env)); err != nil {
+				return started(err)
+			}
+			p.note("new signing keys for %s; start, or restart, its servers", env)
+			return nil
+		})
+	yesFlag(cmd)
+	cmd.Flags().StringVar(&file, "config", "", "`FILE` with the configuration")
+	cmd.Flags().StringVar(&env, "environment", "", "`NAME` of the environment")
+	_ = cmd.MarkFlagRequired("config") // fails only for a flag that is not there
+	_ = cmd.MarkFlagRequired("environment")
+	return cmd
 }
 
 // started gives an error of the program itself its hint.

@@ -77,6 +77,9 @@ func (e *Environment) complete(name market.Environment) {
 	if e.V1.Deprecated.IsZero() {
 		e.V1.Deprecated = time.Date(2019, 8, 1, 0, 0, 0, 0, time.UTC)
 	}
+	if e.V1.Sunset.IsZero() {
+		e.V1.Sunset = time.Date(2027, 12, 31, 0, 0, 0, 0, time.UTC)
+	}
 	for i := range e.TokenEndpoints {
 		e.TokenEndpoints[i].Path = strings.TrimSuffix(e.TokenEndpoints[i].Path, "/")
 	}

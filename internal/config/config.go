@@ -86,7 +86,7 @@ type V1 struct {
 	Off        bool      `yaml:"off" doc:"Do not serve v1."`
 	Alias      bool      `yaml:"alias" doc:"v2 answers carry accessToken too."`
 	Deprecated time.Time `yaml:"deprecated" doc:"Since when, for the Deprecation header. Default: 2019-08-01T00:00:00Z."`
-	Sunset     time.Time `yaml:"sunset" doc:"When it ends, for the Sunset header. Default: none is sent."`
+	Sunset     time.Time `yaml:"sunset" doc:"When it ends, for the Sunset header. Default: 2027-12-31T00:00:00Z."`
 	Page       string    `yaml:"page" doc:"URL of the migration page. Default: the portal's."`
 }
 

@@ -38,7 +38,7 @@ func TestAnEmptyFileIsAWholeConfiguration(t *testing.T) {
 			Listener: config.Listener{Listen: listen}, Algorithm: "RS256", SecretPrefix: prefix, Contracted: &contracted,
 			MinTokenLifetime: config.Duration(time.Hour), MaxTokenLifetime: config.Duration(24 * time.Hour), ReuseWindow: &window,
 			KeyPeriod: config.Duration(90 * 24 * time.Hour), KeyLead: config.Duration(time.Hour),
-			V1: config.V1{Deprecated: time.Date(2019, 8, 1, 0, 0, 0, 0, time.UTC)},
+			V1: config.V1{Deprecated: time.Date(2019, 8, 1, 0, 0, 0, 0, time.UTC), Sunset: time.Date(2027, 12, 31, 0, 0, 0, 0, time.UTC)},
 		}
 	}
 	want := &config.Config{
@@ -103,9 +103,9 @@ catalog: {vars: {BILLING_URL: http://10.0.0.7}}
 
 func TestAFileThatIsNotUnderstoodNamesItsLine(t *testing.T) {
 	tests := []struct{ name, text, want string }{
-		{"an unknown key", "name: x\nnmae: y\n", "line 2: field nmae not found"},
-		{"an unknown key deep down", "environments:\n  sandbox:\n    tls:\n      cert: x\n", "line 4: field cert not found"},
-		{"an unknown key beside inline ones", "environments:\n  sandbox:\n    listener: x\n", "line 3: field listener not found"},
+		{"an unknown key", "name: x\nnmae: y\n", "line 2: there is no setting nmae"},
+		{"an unknown key deep down", "environments:\n  sandbox:\n    tls:\n      cert: x\n", "line 4: there is no setting cert"},
+		{"an unknown key beside inline ones", "environments:\n  sandbox:\n    listener: x\n", "line 3: there is no setting listener"},
 		{"a key twice", "name: x\nname: y\n", "line 2: "},
 		{"an environment twice", "environments:\n  a: {listen: 'x:1'}\n  a: {listen: 'x:2'}\n", "line 3: "},
 		{"a list for a text", "name: [x]\n", "line 1: cannot unmarshal"},

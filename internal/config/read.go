@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -52,7 +53,7 @@ func Parse(text []byte) (*Config, error) {
 		var when *time.ParseError
 		switch {
 		case errors.As(err, &types):
-			return nil, errors.New(strings.Join(types.Errors, "; "))
+			return nil, errors.New(unknownField.ReplaceAllString(strings.Join(types.Errors, "; "), "there is no setting $1 here (see docs/config.md)"))
 		case errors.As(err, &when): // the decoder does not say where
 			return nil, fmt.Errorf("line %d: %q is not a time such as 2027-01-31T00:00:00Z", lineOf(text, when.Value), when.Value)
 		}
@@ -109,3 +110,7 @@ func (d Duration) Or(otherwise time.Duration) time.Duration {
 	}
 	return time.Duration(d)
 }
+
+// unknownField is how the decoder says that a name is unknown: by Go's types,
+// which are nobody's business.
+var unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)

@@ -41,7 +41,12 @@ func (s Secret) Read(getenv func(string) string) (secret.String, error) {
 	return secret.String{}, errors.New("name the file or env that holds it")
 }
 
-const minKeyBytes = 32
+// What a key has at least: bytes, and different ones among them. Random bytes
+// never have so few; a key that was typed has.
+const (
+	minKeyBytes  = 32
+	minKeySpread = 8
+)
 
 // ReadKey returns a secret that is at least 32 bytes in hex or base64.
 func (s Secret) ReadKey(getenv func(string) string) (secret.String, error) {
@@ -49,7 +54,12 @@ func (s Secret) ReadKey(getenv func(string) string) (secret.String, error) {
 	if err != nil {
 		return text, err
 	}
-	if len(keyBytes(text)) >= minKeyBytes {
+	spread := map[byte]bool{}
+	raw := keyBytes(text)
+	for _, b := range raw {
+		spread[b] = true
+	}
+	if len(raw) >= minKeyBytes && len(spread) >= minKeySpread {
 		return text, nil
 	}
 	return text, fmt.Errorf("must be at least %d random bytes in hex or base64, as `openssl rand -hex 32` prints them", minKeyBytes)

@@ -32,7 +32,7 @@ func (g *Gateway) read(c *call) error {
 	if limit == 0 {
 		limit = defaultMaxBody
 	}
-	raw, err := httpx.ReadBody(c.r, limit)
+	raw, err := httpx.ReadBody(c.w, c.r, limit)
 	switch {
 	case errors.Is(err, httpx.ErrTooLarge):
 		return &refusal{status: http.StatusRequestEntityTooLarge, code: codeTooLarge, detail: "The body is larger than this API takes"}

@@ -106,6 +106,7 @@ type call struct {
 
 	path      string // canonical, decoded
 	api       *manifest.API
+	target    *target // where it is answered live; nil: nowhere
 	operation *openapi.Operation
 	params    map[string]string
 	public    bool // needs no token

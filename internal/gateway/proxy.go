@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
@@ -32,7 +31,6 @@ const (
 type proxy struct {
 	g       *Gateway
 	reverse *httputil.ReverseProxy
-	targets atomic.Pointer[map[*manifest.API]*target]
 	mu      sync.Mutex
 	reached map[time.Duration]*http.Transport // by timeout
 }
@@ -53,7 +51,6 @@ func callOf(ctx context.Context) *call {
 
 func newProxy(g *Gateway) *proxy {
 	p := &proxy{g: g, reached: map[time.Duration]*http.Transport{}}
-	p.targets.Store(&map[*manifest.API]*target{})
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
 		Transport:      p,
@@ -65,20 +62,18 @@ func newProxy(g *Gateway) *proxy {
 	return p
 }
 
-func (p *proxy) setCatalog(catalog *manifest.Catalog) {
-	targets := make(map[*manifest.API]*target, len(catalog.APIs))
-	for _, api := range catalog.APIs {
-		up, ok := api.Upstreams[p.g.Environment]
-		if !ok {
-			continue
-		}
-		u, err := url.Parse(up.URL)
-		if err != nil {
-			continue // Load has checked it
-		}
-		targets[api] = &target{url: u, transport: p.transport(up.Timeout), upstream: up}
+// target returns where an API is answered live in this environment, nil if it
+// is not.
+func (p *proxy) target(api *manifest.API) *target {
+	up, ok := api.Upstreams[p.g.Environment]
+	if !ok {
+		return nil
 	}
-	p.targets.Store(&targets)
+	u, err := url.Parse(up.URL)
+	if err != nil {
+		return nil // Load has checked it
+	}
+	return &target{url: u, transport: p.transport(up.Timeout), upstream: up}
 }
 
 func (p *proxy) transport(timeout time.Duration) *http.Transport {
@@ -108,9 +103,7 @@ func (p *proxy) transport(timeout time.Duration) *http.Transport {
 
 // serve passes a call on. The upstream's answer streams.
 func (p *proxy) serve(c *call) error {
-	t := (*p.targets.Load())[c.api]
-	if t == nil {
-		// The catalogue changed under the call, or names no upstream here.
+	if c.target == nil {
 		return unavailable("the API has no upstream in this environment")
 	}
 	identity, err := p.g.identity(c)
@@ -118,7 +111,7 @@ func (p *proxy) serve(c *call) error {
 		return err
 	}
 	ctx := context.WithValue(c.r.Context(), callKey{}, c)
-	r := c.r.WithContext(context.WithValue(ctx, targetKey{}, &passage{target: t, identity: identity}))
+	r := c.r.WithContext(context.WithValue(ctx, targetKey{}, &passage{target: c.target, identity: identity}))
 	p.reverse.ServeHTTP(&callWriter{ResponseWriter: c.w, c: c}, r)
 	return nil
 }

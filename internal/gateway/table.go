@@ -10,30 +10,35 @@ import (
 // table is a catalogue as it is matched: it is built whole, swapped in whole,
 // and never changed.
 type table struct {
-	apis map[string]*manifest.API // by base path
+	routes map[string]*route // by base path
+}
+
+// route is an API, and where it is answered live.
+type route struct {
+	api    *manifest.API
+	target *target // nil: nowhere in this environment
 }
 
 // SetCatalog makes the gateway route by catalog from the next call on. Calls
 // under way go on by the one they began with.
 func (g *Gateway) SetCatalog(catalog *manifest.Catalog) {
-	t := &table{apis: make(map[string]*manifest.API, len(catalog.APIs))}
+	t := &table{routes: make(map[string]*route, len(catalog.APIs))}
 	for _, api := range catalog.APIs {
-		t.apis[api.BasePath] = api
+		t.routes[api.BasePath] = &route{api, g.proxy.target(api)}
 	}
-	g.proxy.setCatalog(catalog)
 	g.table.Store(t)
 }
 
-// api returns the API with the longest base path that path is under. It costs
-// one look-up per segment, however many APIs there are.
-func (t *table) api(path string) *manifest.API {
+// route returns the route with the longest base path that path is under. It
+// costs one look-up per segment, however many APIs there are.
+func (t *table) route(path string) *route {
 	for base := path; ; {
-		if api := t.apis[base]; api != nil {
-			return api
+		if r := t.routes[base]; r != nil {
+			return r
 		}
 		i := strings.LastIndexByte(base, '/')
 		if i <= 0 {
-			return t.apis["/"]
+			return t.routes["/"]
 		}
 		base = base[:i]
 	}
@@ -41,10 +46,11 @@ func (t *table) api(path string) *manifest.API {
 
 // match finds the API and its operation.
 func (g *Gateway) match(c *call) error {
-	c.api = g.table.Load().api(c.path)
-	if c.api == nil {
+	found := g.table.Load().route(c.path)
+	if found == nil {
 		return notFound()
 	}
+	c.api, c.target = found.api, found.target
 	rest := strings.TrimPrefix(c.path, c.api.BasePath)
 	operation, params, allowed, ok := c.api.Document.Match(c.r.Method, rest)
 	if !ok && len(allowed) > 0 {

@@ -99,7 +99,7 @@ func TestReadBodyStopsAtItsLimit(t *testing.T) {
 			if tt.chunked {
 				r.ContentLength = -1
 			}
-			got, err := httpx.ReadBody(r, 5)
+			got, err := httpx.ReadBody(httptest.NewRecorder(), r, 5)
 			if !errors.Is(err, tt.want) || err == nil && string(got) != tt.body {
 				t.Errorf("got %q, %v", got, err)
 			}

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/strictjson"
 )
@@ -18,11 +19,19 @@ var (
 	ErrMediaType = errors.New("the body must be application/json")
 )
 
+// bodyTimeout is how long a body that is read whole may take to come.
+const bodyTimeout = 30 * time.Second
+
 // ReadBody reads a body of at most limit bytes; a larger one is [ErrTooLarge].
-func ReadBody(r *http.Request, limit int64) ([]byte, error) {
+// A body that drips longer than half a minute is cut off.
+func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, ErrTooLarge
 	}
+	control := http.NewResponseController(w)
+	// A writer without deadlines is a test's: it has no network either.
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) //nolint:forbidigo // the network's clock
+	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	var buf bytes.Buffer
 	if r.ContentLength > 0 {
 		buf.Grow(int(r.ContentLength) + bytes.MinRead)
@@ -55,11 +64,11 @@ func utf8Charset(charset string) bool {
 
 // ReadJSON reads a strict JSON body of at most limit bytes into v, a pointer to
 // a struct whose members are the only ones allowed.
-func ReadJSON(r *http.Request, limit int64, v any) error {
+func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
 	if !IsJSON(r.Header.Get("Content-Type")) {
 		return ErrMediaType
 	}
-	data, err := ReadBody(r, limit)
+	data, err := ReadBody(w, r, limit)
 	if err != nil {
 		return err
 	}

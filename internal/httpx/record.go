@@ -75,7 +75,7 @@ func (rec Recording) log(r *http.Request, w *statusWriter, e *entry, start time.
 		slog.String("path", Redact(r.URL.Path)),
 		slog.Int("status", status),
 		slog.Int64("bytes", w.written),
-		slog.Duration("took", rec.Now().Sub(start)),
+		slog.Int64("took_us", rec.Now().Sub(start).Microseconds()),
 		slog.String("remote", RemoteAddr(r).String()),
 	)
 	rec.Logger.LogAttrs(r.Context(), level, "request", append(attrs, e.attrs...)...)

@@ -1,6 +1,6 @@
 // Package manifest reads a catalogue: the folder of files that says which APIs
-// there are, under which products, where they are answered and how (DESIGN,
-// idea 7).
+// there are, under which products, where they are answered and how
+// (ADR 0010).
 //
 //	products.yaml             the products
 //	eligibility-v3/           an API, by its name

@@ -98,7 +98,7 @@ func (w *wire) set(cut bool) {
 	}
 }
 
-// DESIGN idea 5: fail static, then closed.
+// A node fails static, then closed.
 func TestWithoutItsStoreANodeGoesOnAndThenRefuses(t *testing.T) {
 	dsn, err := url.Parse(storetest.Postgres(t))
 	must(t, err)

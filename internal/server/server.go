@@ -17,6 +17,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -30,7 +31,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/localca"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/market"
-	"github.com/sallyport-dev/sallyport/internal/secret"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
 	"github.com/sallyport-dev/sallyport/internal/store"
 	"github.com/sallyport-dev/sallyport/internal/usage"
@@ -51,13 +51,15 @@ type Server struct {
 	Market  *market.Market
 	started time.Time
 
-	store    *store.Store
-	rings    keyring.Rings
-	model    *snapshot.Model
-	meter    *usage.Meter
-	refusals *usage.Refusals
-	catalog  atomic.Pointer[manifest.Catalog]
-	compiled atomic.Int64 // version of the catalogue that is routed
+	store     *store.Store
+	following *following
+	rings     keyring.Rings
+	model     *snapshot.Model
+	meter     *usage.Meter
+	refusals  *usage.Refusals
+	catalog   atomic.Pointer[manifest.Catalog]
+	loading   sync.Mutex   // one catalogue at a time
+	compiled  atomic.Int64 // version of the catalogue that is routed
 
 	ca           *localca.Authority
 	environments []*environment // by name
@@ -103,9 +105,9 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if err := prepareFolder(s.Config.Data); err != nil {
 		return err
 	}
-	sealing, err := s.Config.Keys.Sealing.ReadKey(s.Getenv)
+	sealer, err := s.sealer()
 	if err != nil {
-		return fmt.Errorf("keys.sealing: %w", err)
+		return err
 	}
 	hashing, err := s.Config.Keys.Hashing.ReadKey(s.Getenv)
 	if err != nil {
@@ -120,8 +122,13 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if s.store, err = s.openStore(ctx); err != nil {
 		return err
 	}
-	s.Market = &market.Market{Store: s.store, Hasher: market.NewHasher(hashing), Now: s.Now, Environments: s.rules()}
-	if err := s.openRings(ctx, sealing); err != nil {
+	hasher := market.NewHasher(hashing)
+	if err := s.pinHasher(ctx, hasher); err != nil {
+		return err
+	}
+	s.following = &following{Store: s.store, model: s.model, head: s.store.Head}
+	s.Market = &market.Market{Store: s.following, Hasher: hasher, Now: s.Now, Environments: s.rules()}
+	if err := s.openRings(ctx, sealer); err != nil {
 		return err
 	}
 	if err := s.model.Load(ctx, s.store); err != nil {
@@ -202,19 +209,32 @@ func (s *Server) rules() map[market.Environment]market.EnvironmentRules {
 	return rules
 }
 
-func (s *Server) openRings(ctx context.Context, sealing secret.String) error {
-	sealer, err := keyring.NewSealer(sealing)
+// sealer reads the sealing key.
+func (s *Server) sealer() (keyring.Sealer, error) {
+	key, err := s.Config.Keys.Sealing.ReadKey(s.Getenv)
 	if err != nil {
-		return fmt.Errorf("keys.sealing: %w", err)
+		return keyring.Sealer{}, fmt.Errorf("keys.sealing: %w", err)
 	}
+	sealer, err := keyring.NewSealer(key)
+	if err != nil {
+		return keyring.Sealer{}, fmt.Errorf("keys.sealing: %w", err)
+	}
+	return sealer, nil
+}
+
+// ring is how an environment's keys live.
+func (s *Server) ring(name market.Environment, c *config.Environment, sealer keyring.Sealer) keyring.Config {
+	return keyring.Config{
+		Store: s.store, Sealer: sealer, Environment: name, Algorithm: keyring.Algorithm(c.Algorithm),
+		TokenLifetime: time.Duration(c.MaxTokenLifetime), Lead: time.Duration(c.KeyLead), Period: time.Duration(c.KeyPeriod),
+		Now: s.Now, Logger: s.Logger,
+	}
+}
+
+func (s *Server) openRings(ctx context.Context, sealer keyring.Sealer) (err error) {
 	s.rings = keyring.Rings{}
 	for _, e := range s.environments {
-		e.ring, err = keyring.Open(ctx, keyring.Config{
-			Store: s.store, Sealer: sealer, Environment: e.name, Algorithm: keyring.Algorithm(e.config.Algorithm),
-			TokenLifetime: time.Duration(e.config.MaxTokenLifetime), Lead: time.Duration(e.config.KeyLead),
-			Period: time.Duration(e.config.KeyPeriod), Now: s.Now, Logger: s.Logger,
-		})
-		if err != nil {
+		if e.ring, err = keyring.Open(ctx, s.ring(e.name, e.config, sealer)); err != nil {
 			return err
 		}
 		s.rings[e.name] = e.ring
@@ -226,6 +246,10 @@ func (s *Server) openRings(ctx context.Context, sealing secret.String) error {
 // nil after a clean stop.
 func (s *Server) Run(ctx context.Context, ready func() error) error {
 	defer s.close()
+	management, portal, err := s.people()
+	if err != nil {
+		return err
+	}
 	// What runs beneath the surfaces ends after them: a request under way may
 	// still count, and its count is written.
 	beneath, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -233,6 +257,7 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 	var base errgroup.Group
 	wake, stopWaking := s.store.Wake()
 	defer stopWaking()
+	s.following.on.Store(true)
 	base.Go(func() error {
 		return s.model.Follow(beneath, snapshot.Feed{
 			Source: s.store, Wake: wake, Poll: feedPoll, Logger: s.Logger, Changed: s.changed,
@@ -244,10 +269,6 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 	surfaces, ctx := errgroup.WithContext(ctx)
 	for _, e := range s.environments {
 		surfaces.Go(func() error { return e.listener.serve(ctx, s.environmentHandler(e), s.Logger) })
-	}
-	management, portal, err := s.people()
-	if err != nil {
-		return err
 	}
 	surfaces.Go(func() error { return s.management.serve(ctx, management, s.Logger) })
 	surfaces.Go(func() error { return s.portal.serve(ctx, portal, s.Logger) })
@@ -307,6 +328,8 @@ func (s *Server) upkeep(ctx context.Context) error {
 
 // loadCatalog reads the newest catalogue and routes by it.
 func (s *Server) loadCatalog(ctx context.Context) error {
+	s.loading.Lock()
+	defer s.loading.Unlock()
 	if s.model.Catalog() == 0 {
 		s.catalog.Store(&manifest.Catalog{})
 		return nil

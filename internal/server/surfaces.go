@@ -55,7 +55,8 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 	}
 	e.auth, err = authserver.New(authserver.Config{
 		Environment: e.name, Issuer: e.issuer, Audience: s.Config.Audience, Endpoints: endpoints(c.TokenEndpoints),
-		SecretPrefix: prefixes, ReuseWindow: time.Duration(*c.ReuseWindow), Leeway: tokenLeeway, MaxStale: s.Config.StaleLimit(),
+		SecretPrefix: prefixes, ReuseWindow: time.Duration(*c.ReuseWindow), MaxLifetime: time.Duration(c.MaxTokenLifetime),
+		Leeway: tokenLeeway, MaxStale: s.Config.StaleLimit(),
 		Legacy: authserver.Legacy{
 			Deprecated: c.V1.Deprecated, Sunset: c.V1.Sunset, Page: page, V1Off: c.V1.Off, V1Alias: c.V1.Alias,
 		},
@@ -129,7 +130,7 @@ func (s *Server) people() (management, developers http.Handler, err error) {
 		}
 	}
 	admin := adminapi.New(adminapi.Config{
-		Market: s.Market, Keys: s.rings, Usage: s.store, Refusals: s.refusals, Status: s.status, CatalogVars: s.Config.Catalog.Vars,
+		Market: s.Market, Keys: s.rings, Usage: s.store, Refusals: s.refusals, Status: s.status, Healthy: s.healthy, CatalogVars: s.Config.Catalog.Vars,
 		Environments: names, Now: s.Now, Logger: s.Logger,
 	})
 	p, err := portal.New(portal.Config{
@@ -147,6 +148,10 @@ func (s *Server) record(surface string, fail func(http.ResponseWriter, *http.Req
 		Trace: httpx.TraceHeaders{Accept: s.Config.Headers.TraceAccept, Answer: s.Config.Headers.Trace},
 	})
 }
+
+// healthy reports whether the node's listeners may be sent traffic: whether it
+// still goes by what it knows.
+func (s *Server) healthy() bool { return s.model.Age() <= s.Config.StaleLimit() }
 
 // status is the node as an operator sees it.
 func (s *Server) status(ctx context.Context) api.Status {

@@ -53,7 +53,7 @@ func (m *Model) Load(ctx context.Context, source Source) error {
 	m.orgs, m.apps, m.appsByID, m.credentials = fresh.orgs, fresh.apps, fresh.appsByID, fresh.credentials
 	m.mu.Unlock()
 	m.putRest(rest)
-	m.head.Store(head)
+	m.move(head)
 	m.checked.Store(m.now().UnixMilli())
 	return nil
 }
@@ -84,6 +84,28 @@ func (m *Model) Follow(ctx context.Context, feed Feed) error {
 		case err == nil && failing:
 			failing = false
 			feed.Logger.InfoContext(ctx, "reading the change feed again", slog.Int64("seq", m.Head()))
+		}
+	}
+}
+
+// move notes that the model is at seq, and tells those who wait for it.
+func (m *Model) move(seq int64) {
+	m.head.Store(seq)
+	next := make(chan struct{})
+	close(*m.moved.Swap(&next))
+}
+
+// Await returns once the model shows the change with that Seq, or ctx ends.
+func (m *Model) Await(ctx context.Context, seq int64) {
+	for {
+		moved := *m.moved.Load()
+		if m.Head() >= seq {
+			return
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return
 		}
 	}
 }
@@ -157,7 +179,7 @@ func (m *Model) apply(ctx context.Context, feed Feed, entries []Entry) error {
 		}
 		m.putRest(r)
 	}
-	m.head.Store(entries[len(entries)-1].Seq)
+	m.move(entries[len(entries)-1].Seq)
 	feed.Changed(ctx, kinds)
 	return nil
 }

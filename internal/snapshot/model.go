@@ -1,7 +1,7 @@
 // Package snapshot is the read model that the hot paths decide by: every
 // organization, app, credential, product, subscription, TIN and revocation, in
 // memory, kept fresh by the change feed. Issuing a token and passing a call
-// read nothing else (DESIGN, ideas 1 and 2).
+// read nothing else (ADR 0003).
 //
 // [Model.Follow] reads the source whole once, then applies the feed: an entry
 // names an aggregate, which is read again and swapped in. Reading again is
@@ -131,8 +131,9 @@ type Model struct {
 	platform    int64            // not-before
 	environment map[market.Environment]int64
 
-	head    atomic.Int64 // Seq that the model is at
-	checked atomic.Int64 // Unix milliseconds when the feed was last read to its end
+	head    atomic.Int64                  // Seq that the model is at
+	moved   atomic.Pointer[chan struct{}] // closed when head moves
+	checked atomic.Int64                  // Unix milliseconds when the feed was last read to its end
 	version atomic.Uint64
 	catalog atomic.Int64
 	now     func() time.Time
@@ -141,7 +142,7 @@ type Model struct {
 // New returns an empty model, which is too old for anything until it follows a
 // source.
 func New(now func() time.Time) *Model {
-	return &Model{
+	m := &Model{
 		now:         now,
 		orgs:        map[id.Org]*Org{},
 		apps:        map[string]*App{},
@@ -150,6 +151,9 @@ func New(now func() time.Time) *Model {
 		revoked:     map[string]int64{},
 		environment: map[market.Environment]int64{},
 	}
+	moved := make(chan struct{})
+	m.moved.Store(&moved)
+	return m
 }
 
 // Client is who stands behind a credential or a client_id, as of one moment.

@@ -43,9 +43,6 @@ func appendIdentity(b []byte, c *IdentityClaims) []byte {
 	b = appendMember(append(b, ','), `"org":`, c.Org)
 	b = appendMember(append(b, ','), `"app":`, c.App)
 	b = appendMember(append(b, ','), `"env":`, c.Environment)
-	b = appendOptional(b, `,"trace":`, c.Trace)
-	b = appendOptional(b, `,"submitter_id":`, c.Submitter)
-	b = appendOptional(b, `,"host_submitter_id":`, c.HostSubmitter)
 	return append(b, '}')
 }
 

@@ -27,18 +27,15 @@ type Claims struct {
 
 // IdentityClaims is what an upstream is told about a call (CONTRACT 4.5).
 type IdentityClaims struct {
-	Issuer        string // iss
-	Audience      string // aud: the API
-	Subject       string // sub: the client_id
-	JTI           string // jti
-	Org           string // org
-	App           string // app
-	Environment   string // env
-	Trace         string // trace; none if empty
-	Submitter     string // submitter_id; none if empty
-	HostSubmitter string // host_submitter_id; none if empty
-	IssuedAt      int64  // iat
-	Expires       int64  // exp
+	Issuer      string // iss
+	Audience    string // aud: the API
+	Subject     string // sub: the client_id
+	JTI         string // jti
+	Org         string // org
+	App         string // app
+	Environment string // env
+	IssuedAt    int64  // iat
+	Expires     int64  // exp
 }
 
 // NewJTI returns a fresh token id, a UUID of version 4 (RFC 9562 §5.4).

@@ -76,7 +76,7 @@ func TestGoJoseVerifiesWhatWeMint(t *testing.T) {
 		p := newPair(t, alg)
 		identity, err := token.MintIdentity(p.Key, &token.IdentityClaims{
 			Issuer: issuer, Audience: "eligibility", Subject: "client", JTI: "2", Org: "org_1", App: "app_1",
-			Environment: environment, Trace: "trace", Submitter: "S1", IssuedAt: now, Expires: now + 60,
+			Environment: environment, IssuedAt: now, Expires: now + 60,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -92,7 +92,7 @@ func TestGoJoseVerifiesWhatWeMint(t *testing.T) {
 		}
 		want := map[string]any{
 			"iss": issuer, "aud": "eligibility", "sub": "client", "jti": "2", "org": "org_1", "app": "app_1",
-			"env": environment, "trace": "trace", "submitter_id": "S1", "iat": float64(now), "exp": float64(now + 60),
+			"env": environment, "iat": float64(now), "exp": float64(now + 60),
 		}
 		if diff := cmp.Diff(want, payload(t, identity.Reveal())); diff != "" {
 			t.Errorf("identity claims (-want +got):\n%s", diff)

@@ -76,7 +76,7 @@ func shell(t *testing.T, script string) string {
 	return string(out)
 }
 
-// What the demo prints can be pasted, and answers what the seeds print.
+// What the demo prints can be pasted, and answers what S001 to S003 print.
 func TestThePrintedLinesWork(t *testing.T) {
 	require(t, have("curl"), "curl")
 	var stdout bytes.Buffer

@@ -104,6 +104,9 @@ func TestTheTokenEndpoints(t *testing.T) {
 		if got := v1.Get("Deprecation"); !regexp.MustCompile(`^@\d+$`).MatchString(got) {
 			t.Errorf("Deprecation is %q", got)
 		}
+		if at, err := http.ParseTime(v1.Get("Sunset")); err != nil || at.Before(time.Now()) {
+			t.Errorf("Sunset is %q", v1.Get("Sunset"))
+		}
 		if got := v1.Get("Link"); !strings.Contains(got, `rel="deprecation"`) || !strings.Contains(got, s.Portal) {
 			t.Errorf("Link is %q", got)
 		}

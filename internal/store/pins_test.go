@@ -1,0 +1,18 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/sallyport-dev/sallyport/internal/store"
+	"github.com/sallyport-dev/sallyport/internal/store/storetest"
+)
+
+func TestAPinKeepsItsFirstValue(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, s *store.Store) {
+		for _, value := range []string{"first", "second", "first"} {
+			if got, err := s.Pin(t.Context(), "name", value); err != nil || got != "first" {
+				t.Errorf("after %s: %q, %v", value, got, err)
+			}
+		}
+	})
+}
