@@ -100,7 +100,7 @@ func (e *Expiry) UnmarshalJSON(data []byte) error {
 		e.Time = time.Time{}
 		return nil
 	}
-	if err := e.Time.UnmarshalJSON(data); err != nil || string(data) == "null" {
+	if err := e.Time.UnmarshalJSON(data); err != nil || string(data) == "null" || e.IsZero() {
 		return errors.New(`must be a time in RFC 3339, such as 2030-01-31T00:00:00Z, or "never"`)
 	}
 	return nil

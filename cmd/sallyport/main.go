@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log" //nolint:depguard // to silence it
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,6 +14,8 @@ import (
 )
 
 func main() {
+	// The standard library prints what upstreams send out of turn: never that.
+	log.SetOutput(io.Discard)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	code := cli.Run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
 	stop()

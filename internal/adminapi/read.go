@@ -68,6 +68,20 @@ func exactMembers(data []byte, v any) error {
 			return unknownMember(name, v)
 		}
 	}
+	return noZeroTimes(raw, v)
+}
+
+// noZeroTimes refuses a time that was sent and is the zero of Go's, which would
+// be taken for one that was not sent: for "never".
+func noZeroTimes(raw map[string]json.RawMessage, v any) error {
+	fields := reflect.ValueOf(v).Elem()
+	for i := range fields.NumField() {
+		at, ok := fields.Field(i).Interface().(time.Time)
+		name := memberName(fields.Type().Field(i))
+		if _, sent := raw[name]; ok && sent && at.IsZero() {
+			return market.Invalid(name, "must lie between the years 1970 and 9000; leave it out for never")
+		}
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/market"
@@ -102,11 +103,21 @@ func (s *Server) authenticate(r *http.Request, q *request) (snapshot.Client, err
 	} else if owner, ok := s.Model.ByClientID(clientID); ok {
 		ref.client = refer(owner)
 	}
-	if wait, ok := s.Failures.Take(clientID+" "+network(r), s.Now()); !ok {
+	if wait, ok := s.tooMany(clientID, network(r)); !ok {
 		ref.status, ref.code, ref.retry = http.StatusTooManyRequests, oauth.SlowDown, wait
 		ref.say = "Too many failed attempts. Wait before the next one"
 	}
 	return snapshot.Client{}, ref
+}
+
+// tooMany counts a failed attempt against the client at that network, and
+// against the network.
+func (s *Server) tooMany(clientID, from string) (wait time.Duration, ok bool) {
+	wait, ok = s.Failures.Take(clientID+" "+from, s.Now())
+	if again, free := s.NetworkFailures.Take(from, s.Now()); !free {
+		return max(wait, again), false
+	}
+	return wait, ok
 }
 
 // whyNot returns why a client is not authenticated, "" if it is, and what its

@@ -87,7 +87,7 @@ func parseScope(scope string) ([]string, error) {
 	if len(scope) > 4<<10 {
 		return nil, invalidRequest("The scope is too long")
 	}
-	tokens := strings.Fields(scope)
+	tokens := slices.DeleteFunc(strings.Split(scope, " "), func(t string) bool { return t == "" })
 	slices.Sort(tokens)
 	tokens = slices.Compact(tokens)
 	for _, t := range tokens {

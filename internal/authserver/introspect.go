@@ -47,6 +47,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 			status: http.StatusBadRequest, code: oauth.UnauthorizedClient, client: refer(client),
 			say: "The token was issued to another client",
 		}
+	case s.Model.Revoked(p.JTI):
 	default:
 		actor := market.Actor{Kind: "app", ID: string(client.App.ID), From: httpx.RemoteAddr(r).String()}
 		err := s.Revoker.Revoke(r.Context(), actor, market.Revocation{

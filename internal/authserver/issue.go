@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -65,6 +66,9 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		if err := s.withinLimit(client); err != nil {
+			return err
+		}
 		t, source, err := s.issue(r.Context(), client, q.scope, e.Dialect)
 		if err != nil {
 			return err
@@ -81,6 +85,23 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 			Environment: s.Environment, Org: client.Org.ID, App: client.App.ID, Outcome: "ok", Source: source,
 		}, now, now.Sub(began))
 		return nil
+	}
+}
+
+// withinLimit counts a request against what its client may ask for.
+func (s *Server) withinLimit(c snapshot.Client) error {
+	if s.Requests == nil {
+		return nil
+	}
+	wait, ok := s.Requests.Take(c.App.ClientID, s.Now())
+	if ok {
+		return nil
+	}
+	return &refusal{
+		status: http.StatusTooManyRequests, code: oauth.SlowDown, retry: wait, client: refer(c),
+		say:    "The client asks for too many tokens. Keep a token until shortly before it expires, and wait before the next request",
+		reason: "more token requests than the environment allows one client",
+		next:   "fetch one token, and use it for all calls of its lifetime",
 	}
 }
 
@@ -165,6 +186,14 @@ func (s *Server) mint(ctx context.Context, g *grant, typ string) (*issued, error
 		Products: g.products, IssuedAt: at, NotBefore: at, Expires: at + int64(g.lifetime/time.Second),
 	}
 	text, err := token.Mint(key, typ, &claims)
+	if errors.Is(err, token.ErrTooLong) {
+		return nil, &refusal{
+			status: http.StatusBadRequest, code: oauth.InvalidScope, client: refer(c),
+			say:    "The app has more products than one token can hold. Ask for some of them by scope",
+			reason: "a token for all products of the app would be too long for a header",
+			next:   "ask for fewer products by scope, or narrow the app to those that it needs",
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

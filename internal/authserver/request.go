@@ -4,6 +4,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -72,7 +73,7 @@ func read(w http.ResponseWriter, r *http.Request, e Endpoint) (*request, error) 
 	if err := q.readAuthorization(r.Header); err != nil {
 		return nil, err
 	}
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+	if slices.ContainsFunc(r.Header["Content-Encoding"], func(coding string) bool { return coding != "" && !strings.EqualFold(coding, "identity") }) {
 		return nil, &refusal{status: http.StatusUnsupportedMediaType, code: "invalid_request", say: "Send the body without a Content-Encoding"}
 	}
 	types := r.Header["Content-Type"]
@@ -155,10 +156,8 @@ func (q *request) readForm(body string) error {
 		if !printable(name) || !printable(value) {
 			return invalidRequest("The body has a parameter that is not plain UTF-8 text")
 		}
-		for _, other := range seen[:n] {
-			if other == name {
-				return invalidRequest("A parameter is sent more than once")
-			}
+		if slices.Contains(seen[:n], name) && !mayRepeat(name) {
+			return invalidRequest("A parameter is sent more than once")
 		}
 		if n == maxParameters {
 			return invalidRequest("The body has too many parameters")
@@ -196,6 +195,10 @@ func (q *request) readJSON(body []byte) error {
 	}
 	return nil
 }
+
+// mayRepeat names the parameters that an extension lets repeat (RFC 8707 §2, RFC
+// 8693 §2.1). We do not use them.
+func mayRepeat(name string) bool { return name == "resource" || name == "audience" }
 
 func isOurs(name string) bool {
 	switch name {

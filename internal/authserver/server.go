@@ -62,9 +62,13 @@ type Config struct {
 	Revoker  Revoker
 	Meter    *usage.Meter
 	Refusals *usage.Refusals
-	Failures *limit.Table // by client_id and network
-	Now      func() time.Time
-	Logger   *slog.Logger
+	// Failures limits failed attempts by client_id and network, NetworkFailures
+	// by network alone, Requests what a client may ask for; nil: no limit.
+	Failures        *limit.Table
+	NetworkFailures *limit.Table
+	Requests        *limit.Table
+	Now             func() time.Time
+	Logger          *slog.Logger
 }
 
 // Revoker makes a revocation durable and known everywhere.

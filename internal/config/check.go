@@ -83,6 +83,9 @@ func (e *Environment) check(bad func(where, format string, args ...any), where s
 	if e.MaxTokenLifetime > Duration(longestLifetime) {
 		bad(where+".max_token_lifetime", "must be at most 48h, which is for how long an ended secret is remembered")
 	}
+	if e.TokenRequests < 0 {
+		bad(where+".token_requests_per_second", "must not be negative; 0 is no limit")
+	}
 	if e.KeyPeriod <= e.KeyLead {
 		bad(where+".key_period", "must be longer than key_lead")
 	}

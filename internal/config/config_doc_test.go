@@ -162,6 +162,8 @@ func kind(typ reflect.Type) string {
 		return "text"
 	case reflect.Bool:
 		return "true or false"
+	case reflect.Int:
+		return "number"
 	case reflect.Slice:
 		if typ.Elem().Kind() == reflect.String {
 			return "list of texts"

@@ -19,6 +19,8 @@ var (
 	ErrMediaType = errors.New("the body must be application/json")
 )
 
+const usualBody = 4 << 10
+
 // bodyTimeout is how long a body that is read whole may take to come.
 const bodyTimeout = 30 * time.Second
 
@@ -33,8 +35,9 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) //nolint:forbidigo // the network's clock
 	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	var buf bytes.Buffer
+	// Room for what is usual; more as it arrives, not as it is announced.
 	if r.ContentLength > 0 {
-		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+		buf.Grow(int(min(r.ContentLength, usualBody)) + bytes.MinRead)
 	}
 	n, err := buf.ReadFrom(io.LimitReader(r.Body, limit+1))
 	if err != nil {

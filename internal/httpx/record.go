@@ -71,7 +71,7 @@ func (rec Recording) log(r *http.Request, w *statusWriter, e *entry, start time.
 	attrs := append(make([]slog.Attr, 0, 9+len(e.attrs)),
 		slog.String("surface", rec.Surface),
 		slog.String("trace_id", e.trace),
-		slog.String("method", r.Method),
+		slog.String("method", Redact(r.Method)),
 		slog.String("path", Redact(r.URL.Path)),
 		slog.Int("status", status),
 		slog.Int64("bytes", w.written),

@@ -1,6 +1,9 @@
 package httpx
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // redactable is the length below which nothing can be a secret of ours or a
 // token: what is shorter costs nothing.
@@ -10,9 +13,16 @@ const redactable = 40
 // digits), cut short or prolonged, and what a JWT does.
 var secretShape = regexp.MustCompile(`[0-9A-Za-z]*_[0-9A-Za-z]{40,}|eyJ[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]*)?`)
 
-// Redact returns s without what looks like a secret or a token. Paths and trace
-// ids are logged by their nature, and some callers put secrets there.
+// longest is how much of a path is worth keeping.
+const longest = 256
+
+// Redact returns the beginning of s without what looks like a secret or a
+// token, as a copy of its own. Paths and trace ids are kept by their nature, and
+// some callers put secrets there, or kilobytes.
 func Redact(s string) string {
+	if len(s) > longest {
+		s = strings.Clone(s[:longest]) + "…"
+	}
 	if len(s) < redactable {
 		return s
 	}

@@ -8,6 +8,7 @@
 package localca
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -41,8 +42,9 @@ type Authority struct {
 	now  func() time.Time
 }
 
-// Open loads the authority kept in folder, or makes one there: ca.pem, which
-// may be read by all, and ca-key.pem, which only its owner may.
+// Open loads the authority kept in folder, or makes one there: ca-key.pem, which
+// only its owner may read and which is written first and holds all of it, and
+// ca.pem, the certificate alone, which may be read by all.
 func Open(folder string, now func() time.Time) (*Authority, error) {
 	a := &Authority{File: filepath.Join(folder, "ca.pem"), now: now}
 	keyFile := filepath.Join(folder, "ca-key.pem")
@@ -51,11 +53,14 @@ func Open(folder string, now func() time.Time) (*Authority, error) {
 	switch {
 	case certErr == nil && keyErr == nil:
 		return a, a.load(certPEM, keyPEM)
+	case errors.Is(certErr, fs.ErrNotExist) && keyErr == nil:
+		// The program was ended between the two files, or ca.pem was removed.
+		return a, a.restore(keyPEM)
 	case errors.Is(certErr, fs.ErrNotExist) && errors.Is(keyErr, fs.ErrNotExist):
 		return a, a.create(keyFile)
 	}
-	return nil, fmt.Errorf("the local CA in %s is not whole: ca.pem and ca-key.pem must both be there and readable, or neither: %w",
-		folder, errors.Join(certErr, keyErr))
+	return nil, fmt.Errorf("the local CA in %s is not whole: ca-key.pem must be there and readable beside ca.pem, or neither be there: %w",
+		folder, cmp.Or(keyErr, certErr))
 }
 
 func (a *Authority) load(certPEM, keyPEM []byte) error {
@@ -72,6 +77,14 @@ func (a *Authority) load(certPEM, keyPEM []byte) error {
 		return fmt.Errorf("the local CA %s has expired: remove it and ca-key.pem, start again, and give clients the new one", a.File)
 	}
 	return nil
+}
+
+// restore writes ca.pem again from what ca-key.pem holds.
+func (a *Authority) restore(keyPEM []byte) error {
+	if err := a.load(keyPEM, keyPEM); err != nil {
+		return err
+	}
+	return writePEM(a.File, 0o644, &pem.Block{Type: certificateBlock, Bytes: a.cert.Raw})
 }
 
 func (a *Authority) create(keyFile string) error {
@@ -102,13 +115,14 @@ func (a *Authority) create(keyFile string) error {
 	if err != nil {
 		return fmt.Errorf("make the local CA: %w", err)
 	}
-	// The key first: a certificate without its key would be taken for an
-	// authority that is not whole.
-	if err := writePEM(keyFile, "PRIVATE KEY", keyDER, 0o600); err != nil {
+	cert := &pem.Block{Type: certificateBlock, Bytes: der}
+	if err := writePEM(keyFile, 0o600, &pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}, cert); err != nil {
 		return err
 	}
-	return writePEM(a.File, "CERTIFICATE", der, 0o644)
+	return writePEM(a.File, 0o644, cert)
 }
+
+const certificateBlock = "CERTIFICATE"
 
 // Issue makes a server certificate for hosts, which are names or addresses.
 func (a *Authority) Issue(hosts []string) (*tls.Certificate, error) {
@@ -148,13 +162,16 @@ func serial() *big.Int {
 }
 
 // writePEM writes a file whole or not at all.
-func writePEM(file, kind string, der []byte, mode fs.FileMode) error {
+func writePEM(file string, mode fs.FileMode, blocks ...*pem.Block) error {
 	tmp, err := os.CreateTemp(filepath.Dir(file), ".tmp-*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", file, err)
 	}
 	defer os.Remove(tmp.Name()) // gone already when all went well
-	if err := errors.Join(pem.Encode(tmp, &pem.Block{Type: kind, Bytes: der}), tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err != nil {
+	for _, b := range blocks {
+		err = errors.Join(err, pem.Encode(tmp, b))
+	}
+	if err := errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", file, err)
 	}
 	if err := os.Rename(tmp.Name(), file); err != nil {

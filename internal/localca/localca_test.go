@@ -1,6 +1,7 @@
 package localca_test
 
 import (
+	"bytes"
 	"crypto/x509"
 	"os"
 	"path/filepath"
@@ -44,15 +45,37 @@ func TestCertificatesVerifyAgainstTheAuthorityThatWasKept(t *testing.T) {
 	}
 }
 
-func TestOpenSaysWhatIsMissingOfHalfAnAuthority(t *testing.T) {
+// A program that is ended between the two files leaves the key file alone.
+func TestOpenRestoresTheCertificateFromTheKeyFile(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "ca.pem")
+	if _, err := localca.Open(dir, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := localca.Open(dir, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.ReadFile(file); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("another certificate came back, or none: %v", err)
+	}
+}
+
+func TestOpenDoesNotReplaceAnAuthorityWhoseKeyIsGone(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := localca.Open(dir, time.Now); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(dir, "ca.pem")); err != nil {
+	if err := os.Remove(filepath.Join(dir, "ca-key.pem")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := localca.Open(dir, time.Now); err == nil {
-		t.Error("half an authority was replaced without a word")
+		t.Error("it was replaced without a word")
 	}
 }

@@ -2,10 +2,8 @@ package market
 
 import (
 	"context"
-	"strings"
+	"regexp"
 	"time"
-
-	"github.com/sallyport-dev/sallyport/internal/oauth"
 )
 
 // NewProduct is the wish for a product that no catalogue names.
@@ -71,9 +69,13 @@ func (m *Market) ChangeProduct(ctx context.Context, by Actor, name string, patch
 	return p, err
 }
 
+// productForm keeps a product's name fit to be a scope token (RFC 6749 §3.3) and
+// a part of a URL.
+var productForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
 // CheckProduct holds a product to the rules. Its name is a scope too.
 func CheckProduct(p Product) error {
-	if !oauth.ValidScopeToken(p.Name) || len(p.Name) > maxName || strings.ContainsAny(p.Name, `,;/?#%&=+<>`) {
+	if !productForm.MatchString(p.Name) {
 		return Invalid("name", "must be 1 to %d letters, digits and . _ -, such as MN_Product_Eligibility_v3", maxName)
 	}
 	if err := checkName("title", p.Title); err != nil {

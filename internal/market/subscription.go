@@ -88,13 +88,14 @@ func (s Subscription) Apply(action SubscriptionAction, contract, note string, no
 			Hint:   "it takes: " + joinActions(s.Actions()),
 		}
 	}
-	if action == ActApprove {
-		if contract == "" && s.Contract == "" {
-			return s, Invalid("contract", "approving records a contract: give its reference")
-		}
-	}
-	if contract != "" {
+	contract = strings.TrimSpace(contract)
+	switch {
+	case action == ActApprove && contract == "":
+		return s, Invalid("contract", "approving records a contract: give its reference")
+	case action == ActApprove:
 		s.Contract = contract
+	case contract != "":
+		return s, Invalid("contract", "is recorded by %q, and by nothing else", ActApprove)
 	}
 	s.State, s.Note, s.Updated = step.to, note, now
 	switch action {

@@ -28,7 +28,11 @@ func TestASubscriptionTakesTheStepsOfThePictureAndNoOthers(t *testing.T) {
 	for _, from := range states() {
 		for _, action := range market.SubscriptionActions() {
 			before := market.Subscription{State: from}
-			after, err := before.Apply(action, "C-1", "note", now)
+			contract := ""
+			if action == market.ActApprove {
+				contract = "C-1"
+			}
+			after, err := before.Apply(action, contract, "note", now)
 			to, allowed := want[from][action]
 			switch {
 			case allowed && (err != nil || after.State != to || after.Updated != now || after.Note != "note"):
@@ -46,6 +50,12 @@ func TestApprovingNeedsAContract(t *testing.T) {
 	s := market.Subscription{State: market.SubRequested}
 	if _, err := s.Apply(market.ActApprove, "", "", time.Now()); !errors.Is(err, market.InvalidInput) {
 		t.Errorf("got %v", err)
+	}
+	if _, err := s.Apply(market.ActApprove, "  ", "", time.Now()); !errors.Is(err, market.InvalidInput) {
+		t.Errorf("a contract of spaces: %v", err)
+	}
+	if _, err := (market.Subscription{State: market.SubSandbox}).Apply(market.ActRequest, "mine", "", time.Now()); !errors.Is(err, market.InvalidInput) {
+		t.Errorf("a customer's own contract: %v", err)
 	}
 	if _, err := s.Apply("promote", "", "", time.Now()); !errors.Is(err, market.InvalidInput) {
 		t.Errorf("an unknown action: %v", err)

@@ -213,7 +213,7 @@ func checkPrinting(field, s string) error {
 		return Invalid(field, "is not UTF-8 text")
 	}
 	for _, r := range s {
-		if !unicode.IsPrint(r) {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
 			return Invalid(field, "holds a character that does not print")
 		}
 	}

@@ -1,8 +1,12 @@
 package server_test
 
 import (
+	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +15,7 @@ import (
 	"github.com/sallyport-dev/sallyport/client"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/server"
 )
 
 // post sends a form to a path of production.
@@ -122,6 +127,78 @@ func TestLifetimesAndRefusalsFollowAppAndProducts(t *testing.T) {
 		status, body := grant("/oauth2/token")
 		return status == http.StatusBadRequest && body["error"] == "unauthorized_client"
 	})
+}
+
+func TestAClientIsSlowedDownWhereTheOperatorSetALimit(t *testing.T) {
+	c := settings(t, t.TempDir(), "")
+	c.Environments[market.Production].TokenRequests = 3
+	n := run(t, c)
+	must(t, n.ApplyCatalog(t.Context(), market.System, catalogue("http://127.0.0.1:1")))
+	_, app, text := customer(t, n.Market)
+	statuses := map[int]int{}
+	for range 20 {
+		status, _ := n.token(app.ClientID, text)
+		statuses[status]++
+	}
+	if statuses[http.StatusOK] < 6 || statuses[http.StatusTooManyRequests] == 0 {
+		t.Errorf("2.9: twenty requests at three a second: %v", statuses)
+	}
+}
+
+func TestAnAppWithTooManyProductsForOneTokenIsToldSo(t *testing.T) {
+	n := run(t, settings(t, t.TempDir(), ""))
+	ctx := t.Context()
+	must(t, n.ApplyCatalog(ctx, market.System, catalogue("http://127.0.0.1:1")))
+	sub, app, text := customer(t, n.Market)
+	for i := range 90 {
+		name := fmt.Sprintf("Product_with_quite_a_long_name_number_%02d_v1", i)
+		_, err := n.Market.AddProduct(ctx, market.System, market.NewProduct{Name: name, Title: "x"})
+		must(t, err)
+		s, err := n.Market.Subscribe(ctx, market.System, app.Org, name)
+		must(t, err)
+		_, err = n.Market.ChangeSubscription(ctx, market.System, s.ID, market.ActApprove, "C", "")
+		must(t, err)
+	}
+	if status, body := n.post("/oauth2/token", "grant_type", "client_credentials", "client_id", app.ClientID, "client_secret", text.Reveal()); status != http.StatusBadRequest || body["error"] != "invalid_scope" {
+		t.Errorf("all of them: %d %v", status, body)
+	}
+	if status, _ := n.post("/oauth2/token", "grant_type", "client_credentials", "client_id", app.ClientID, "client_secret", text.Reveal(), "scope", sub.Product); status != http.StatusOK {
+		t.Errorf("one of them: %d", status)
+	}
+}
+
+func TestAnotherHashingKeyIsNoticedAtTheStart(t *testing.T) {
+	c := settings(t, t.TempDir(), "")
+	start := func() error {
+		s, err := server.New(t.Context(), server.Options{Config: c, Getenv: os.Getenv, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+		if err == nil {
+			err = s.Close()
+		}
+		return err
+	}
+	must(t, start())
+	must(t, os.WriteFile(c.Keys.Hashing.File, []byte(strings.Repeat("fedcba9876543210", 4)), 0o600))
+	if err := start(); !errors.Is(err, market.Conflict) || !strings.Contains(err.Error(), "keys.hashing") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestALostSealingKeyIsReplacedByAReset(t *testing.T) {
+	c := settings(t, t.TempDir(), "")
+	o := server.Options{Config: c, Getenv: os.Getenv, Logger: slog.New(slog.DiscardHandler), Now: time.Now}
+	first, err := server.New(t.Context(), o)
+	must(t, err)
+	must(t, first.Close())
+	must(t, os.WriteFile(c.Keys.Sealing.File, []byte(strings.Repeat("fedcba9876543210", 4)), 0o600))
+	if _, err := server.New(t.Context(), o); err == nil {
+		t.Fatal("keys that cannot be opened went unnoticed")
+	}
+	for env := range c.Environments {
+		must(t, server.ResetKeys(t.Context(), o, env))
+	}
+	again, err := server.New(t.Context(), o)
+	must(t, err)
+	must(t, again.Close())
 }
 
 func TestASigningKeyRotatesUnderTokensInUse(t *testing.T) {

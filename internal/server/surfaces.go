@@ -19,12 +19,24 @@ import (
 )
 
 // How many failed attempts a client may make from one network: a burst that no
-// typing person reaches, and what a person may do after that.
+// typing person reaches, and what a person may do after that. A network may
+// have many clients.
 const (
-	failuresPerSecond = 5
-	failuresBurst     = 300
-	failuresKept      = 1 << 16
+	failuresPerSecond        = 5
+	failuresBurst            = 300
+	networkFailuresPerSecond = 50
+	networkFailuresBurst     = 3000
+	limitsKept               = 1 << 16
 )
+
+// requestLimit is what each client may ask for, nil for no limit. Twice as many
+// at once are a restart of the client's nodes.
+func requestLimit(perSecond int) *limit.Table {
+	if perSecond == 0 {
+		return nil
+	}
+	return limit.New(float64(perSecond), 2*perSecond, limitsKept)
+}
 
 func (s *Server) buildEnvironments() error {
 	verifiers := map[market.Environment]*token.Verifier{}
@@ -62,7 +74,9 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 		},
 		Documentation: s.portal.url,
 		Model:         s.model, Ring: e.ring, Verifier: verifiers[e.name], Hasher: s.Market.Hasher, Revoker: s.Market, Meter: s.meter, Refusals: s.refusals,
-		Failures: limit.New(failuresPerSecond, failuresBurst, failuresKept), Now: s.Now, Logger: s.Logger,
+		Failures:        limit.New(failuresPerSecond, failuresBurst, limitsKept),
+		NetworkFailures: limit.New(networkFailuresPerSecond, networkFailuresBurst, limitsKept),
+		Requests:        requestLimit(c.TokenRequests), Now: s.Now, Logger: s.Logger,
 	})
 	if err != nil {
 		return err

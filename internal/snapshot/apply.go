@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -104,8 +105,10 @@ func (m *Model) putRest(r Rest) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !slices.Equal(products, m.products) || !maps.Equal(environment, m.environment) || platform != m.platform {
+		m.version.Add(1) // a revocation alone changes nobody else's token
+	}
 	m.products, m.revoked, m.environment, m.platform = products, revoked, environment, platform
-	m.version.Add(1)
 	m.catalog.Store(r.Catalog)
 }
 

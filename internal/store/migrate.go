@@ -56,6 +56,9 @@ func schemaVersion(ctx context.Context, db *sql.DB) (version int64) {
 	return version
 }
 
+// migrateAttempts is more than there are processes that start at once.
+const migrateAttempts = 10
+
 // migrateUp runs what was not run yet, one node at a time.
 func (s *Store) migrateUp(ctx context.Context, db *sql.DB, provider *goose.Provider) (err error) {
 	if s.engine.lock {
@@ -79,8 +82,9 @@ func (s *Store) migrateUp(ctx context.Context, db *sql.DB, provider *goose.Provi
 	// On SQLite two processes that start at once collide: the second fails, and
 	// finds everything made when it tries again.
 	for attempt := 1; ; attempt++ {
-		if _, err = provider.Up(ctx); err == nil || attempt == 3 {
+		if _, err = provider.Up(ctx); err == nil || attempt == migrateAttempts {
 			return err
 		}
+		time.Sleep(openPause)
 	}
 }

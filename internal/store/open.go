@@ -142,9 +142,29 @@ func reason(err error) string {
 	return err.Error()
 }
 
+// Turning the write-ahead log on, and reading past one that is being turned on,
+// fail at once while another process does: the busy timeout does not cover it.
+const (
+	openAttempts = 100
+	openPause    = 50 * time.Millisecond
+)
+
 // checkSQLite makes sure that the file is a sound database of ours, or empty.
 func (s *Store) checkSQLite(ctx context.Context, path string) error {
 	ctx = context.WithoutCancel(ctx)
+	for attempt := 1; ; attempt++ {
+		err := s.checkSQLiteOnce(ctx, path)
+		if attempt == openAttempts || !errors.Is(err, errBusy) {
+			return err
+		}
+		time.Sleep(openPause)
+	}
+}
+
+// errBusy stands for another process that keeps the file locked.
+var errBusy = errors.New("locked")
+
+func (s *Store) checkSQLiteOnce(ctx context.Context, path string) error {
 	var state, mode string
 	err := s.writer.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&state)
 	if err == nil {
@@ -185,7 +205,9 @@ func refuseSQLite(path string, err error) error {
 			return refuse("cannot write to the database file "+path+" and its directory",
 				"let this user write to both, or give another path")
 		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-			return refuse("another process keeps the database file "+path+" locked", "stop it, or give another path")
+			locked := refuse("another process keeps the database file "+path+" locked", "stop it, or give another path")
+			locked.Err = errBusy
+			return locked
 		}
 	}
 	return refuse("cannot open the database file "+path+": "+err.Error(), "see that the disk is sound and not full")

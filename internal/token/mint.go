@@ -14,10 +14,12 @@ import (
 // and refused unread. Proxies and servers in between take 8 KiB for a header.
 const MaxLength = 8 << 10
 
+// ErrTooLong is what Mint returns for claims that fill more than [MaxLength].
+var ErrTooLong = fmt.Errorf("token: longer than %d bytes: its app has too many products", MaxLength)
+
 var (
-	errNoKey   = errors.New("token: no key signs now")
-	errTyp     = errors.New("token: not a type of token that is minted here")
-	errTooLong = fmt.Errorf("token: longer than %d bytes: its app has too many products", MaxLength)
+	errNoKey = errors.New("token: no key signs now")
+	errTyp   = errors.New("token: not a type of token that is minted here")
 )
 
 // Mint returns an access token, signed by key. typ is [keyring.TypJWT] or
@@ -62,7 +64,7 @@ func (b *buffer) sign(key *keyring.Key, typ string) (secret.String, error) {
 		return secret.String{}, fmt.Errorf("mint a token: %w", err)
 	}
 	if len(b.token) > MaxLength {
-		return secret.String{}, errTooLong
+		return secret.String{}, ErrTooLong
 	}
 	return secret.New(string(b.token)), nil
 }

@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -27,40 +28,66 @@ type Refusal struct {
 }
 
 // Refusals keeps the newest refusals of this node in memory, a fixed number of
-// them; the oldest make room.
+// them; the oldest make room. Those whose owner is known have a ring of their
+// own, so that a flood from nowhere pushes out nobody's reasons.
 type Refusals struct {
 	mu      sync.Mutex
-	ring    []Refusal
+	owned   ring
+	unowned ring
+}
+
+// ring is a fixed number of refusals, with the place of each trace.
+type ring struct {
+	kept    []Refusal
 	next    int
 	byTrace map[string]int
 }
 
-// NewRefusals returns a Refusals that keeps up to size.
+// unownedShare is how much smaller the ring of nobody's refusals is.
+const unownedShare = 10
+
+// NewRefusals returns a Refusals that keeps up to size of known owners.
 func NewRefusals(size int) *Refusals {
-	return &Refusals{ring: make([]Refusal, size), byTrace: make(map[string]int, size)}
+	return &Refusals{owned: newRing(size), unowned: newRing(max(1, size/unownedShare))}
 }
 
-// Add keeps r, over an older one of the same trace.
+func newRing(size int) ring {
+	return ring{kept: make([]Refusal, size), byTrace: make(map[string]int, size)}
+}
+
+// Add keeps r. Of two with one trace id the newer is found, unless they are of
+// different owners: nobody hides another's reason by repeating its trace id.
 func (l *Refusals) Add(r Refusal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if old := l.ring[l.next]; l.byTrace[old.Trace] == l.next {
-		delete(l.byTrace, old.Trace)
+	if r.Org == "" {
+		l.unowned.add(r)
+		return
 	}
-	l.ring[l.next] = r
-	l.byTrace[r.Trace] = l.next
-	l.next = (l.next + 1) % len(l.ring)
+	l.owned.add(r)
+}
+
+func (g *ring) add(r Refusal) {
+	if old := g.kept[g.next]; old.Trace != "" && g.byTrace[old.Trace] == g.next {
+		delete(g.byTrace, old.Trace)
+	}
+	g.kept[g.next] = r
+	if at, there := g.byTrace[r.Trace]; !there || g.kept[at].Org == r.Org {
+		g.byTrace[r.Trace] = g.next
+	}
+	g.next = (g.next + 1) % len(g.kept)
 }
 
 // Find returns the refusal with that trace id.
 func (l *Refusals) Find(trace string) (Refusal, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i, ok := l.byTrace[trace]
-	if !ok {
-		return Refusal{}, false
+	for _, g := range []*ring{&l.owned, &l.unowned} {
+		if i, ok := g.byTrace[trace]; ok {
+			return g.kept[i], true
+		}
 	}
-	return l.ring[i], true
+	return Refusal{}, false
 }
 
 // Newest returns up to limit refusals of an organization, or of all for "",
@@ -68,9 +95,18 @@ func (l *Refusals) Find(trace string) (Refusal, bool) {
 func (l *Refusals) Newest(org id.Org, limit int) []Refusal {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	out := l.owned.newest(org, limit)
+	if org == "" {
+		out = append(out, l.unowned.newest("", limit)...)
+		slices.SortStableFunc(out, func(a, b Refusal) int { return b.At.Compare(a.At) })
+	}
+	return out[:min(len(out), limit)]
+}
+
+func (g *ring) newest(org id.Org, limit int) []Refusal {
 	var out []Refusal
-	for i := 1; i <= len(l.ring) && len(out) < limit; i++ {
-		r := l.ring[(l.next-i+len(l.ring))%len(l.ring)]
+	for i := 1; i <= len(g.kept) && len(out) < limit; i++ {
+		r := g.kept[(g.next-i+len(g.kept))%len(g.kept)]
 		if r.Trace != "" && (org == "" || r.Org == org) {
 			out = append(out, r)
 		}

@@ -68,7 +68,7 @@ func TestNothingThatWasCountedIsLostToAStoreThatFails(t *testing.T) {
 func TestRefusalsKeepTheNewest(t *testing.T) {
 	l := usage.NewRefusals(3)
 	for i := range 5 {
-		l.Add(usage.Refusal{Trace: strconv.Itoa(i), Org: id.Org("org_" + strconv.Itoa(i%2))})
+		l.Add(usage.Refusal{Trace: strconv.Itoa(i), Org: id.Org("org_" + strconv.Itoa(i%2)), At: time.Unix(int64(i), 0)})
 	}
 	for trace, want := range map[string]bool{"0": false, "1": false, "2": true, "4": true, "": false} {
 		if _, ok := l.Find(trace); ok != want {
@@ -78,10 +78,21 @@ func TestRefusalsKeepTheNewest(t *testing.T) {
 	if got := l.Newest("org_0", 10); len(got) != 2 || got[0].Trace != "4" || got[1].Trace != "2" {
 		t.Errorf("of org_0: %+v", got)
 	}
-	l.Add(usage.Refusal{Trace: "4", Reason: "again"})
-	l.Add(usage.Refusal{Trace: "6"})
-	l.Add(usage.Refusal{Trace: "7"})
+	l.Add(usage.Refusal{Trace: "4", Org: "org_0", Reason: "again"})
 	if got, ok := l.Find("4"); !ok || got.Reason != "again" {
 		t.Errorf("a trace that came twice: %+v, %v", got, ok)
+	}
+}
+
+func TestNobodyHidesAnothersReason(t *testing.T) {
+	l := usage.NewRefusals(20)
+	l.Add(usage.Refusal{Trace: "mine", Org: "org_1", Reason: "mine"})
+	l.Add(usage.Refusal{Trace: "mine", Reason: "a stranger's"})
+	l.Add(usage.Refusal{Trace: "mine", Org: "org_2", Reason: "another customer's"})
+	for i := range 1000 {
+		l.Add(usage.Refusal{Trace: strconv.Itoa(i), Reason: "a flood"})
+	}
+	if got, ok := l.Find("mine"); !ok || got.Reason != "mine" {
+		t.Errorf("got %+v, %v", got, ok)
 	}
 }

@@ -332,11 +332,9 @@ func TestAFirstStartMayBeKilledAtAnyMoment(t *testing.T) {
 			p := launch(t, data)
 			eventually(t, file+" is there", func() bool { return exists(filepath.Join(data, file)) })
 			p.kill()
-			dropHalfCA(t, data)
 			p = launch(t, data) // a second time, at any moment
 			<-time.After(rand.N(400 * time.Millisecond))
 			p.kill()
-			dropHalfCA(t, data)
 			p = spawn(t, data)
 			for _, e := range p.Environments {
 				token := p.token(e)
@@ -348,17 +346,6 @@ func TestAFirstStartMayBeKilledAtAnyMoment(t *testing.T) {
 			}
 			p.stop()
 		})
-	}
-}
-
-// dropHalfCA does what a start asks for that finds the CA's key without its
-// certificate: it replaces half an authority only when told to.
-func dropHalfCA(t *testing.T, data string) {
-	t.Helper()
-	key := filepath.Join(data, "ca-key.pem")
-	if exists(key) && !exists(filepath.Join(data, "ca.pem")) {
-		t.Log("killed between the CA's key and its certificate")
-		removeFile(t, key)
 	}
 }
 
