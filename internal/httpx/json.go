@@ -4,50 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/strictjson"
 )
 
-// The ways in which a body can be unfit to be read as JSON.
-var (
-	ErrTooLarge  = errors.New("the body is too large")
-	ErrMediaType = errors.New("the body must be application/json")
-)
-
-const usualBody = 4 << 10
-
-// bodyTimeout is how long a body that is read whole may take to come.
-const bodyTimeout = 30 * time.Second
-
-// ReadBody reads a body of at most limit bytes; a larger one is [ErrTooLarge].
-// A body that drips longer than half a minute is cut off.
-func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength > limit {
-		return nil, ErrTooLarge
-	}
-	control := http.NewResponseController(w)
-	// A writer without deadlines is a test's: it has no network either.
-	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) //nolint:forbidigo // the network's clock
-	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	var buf bytes.Buffer
-	// Room for what is usual; more as it arrives, not as it is announced.
-	if r.ContentLength > 0 {
-		buf.Grow(int(min(r.ContentLength, usualBody)) + bytes.MinRead)
-	}
-	n, err := buf.ReadFrom(io.LimitReader(r.Body, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if n > limit {
-		return nil, ErrTooLarge
-	}
-	return buf.Bytes(), nil
-}
+// ErrMediaType is what ReadJSON returns for what does not say that it is JSON.
+var ErrMediaType = errors.New("the body must be application/json")
 
 // IsJSON reports whether a Content-Type is application/json, with any charset
 // parameter that means UTF-8.

@@ -34,6 +34,9 @@ func Record(next http.Handler, rec Recording) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), contextKey{}, e))
 		rec.Trace.answer(w.Header(), e.trace)
 		sw := &statusWriter{ResponseWriter: w}
+		if r.ContentLength != 0 {
+			deadline(w, unreadTimeout)
+		}
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler { //nolint:errorlint // the sentinel is panicked as it is
