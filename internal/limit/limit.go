@@ -66,6 +66,22 @@ func (t *Table) Take(key string, now time.Time) (wait time.Duration, ok bool) {
 	return 0, true
 }
 
+// Left returns how many events would fit for key at now, and how long until all
+// of the burst would.
+func (t *Table) Left(key string, now time.Time) (n int, full time.Duration) {
+	h := maphash.String(t.seed, key) | 1
+	b := &t.buckets[(h>>1)%uint64(len(t.buckets))]
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	owed := int64(0)
+	for i := range b.slots {
+		if b.slots[i].key == h {
+			owed = max(0, b.slots[i].empty-now.UnixNano())
+		}
+	}
+	return int((t.burst - owed) / t.interval), time.Duration(owed)
+}
+
 // slot returns the key's slot, or the one that makes room for it, emptied.
 func (b *bucket) slot(key uint64) *slot {
 	oldest := &b.slots[0]

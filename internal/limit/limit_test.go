@@ -29,6 +29,22 @@ func TestTakeLetsABurstThroughAndThenTheRate(t *testing.T) {
 	}
 }
 
+func TestLeftTellsWhatTakeWouldGive(t *testing.T) {
+	table, now := limit.New(2, 3, 64), time.Unix(1000, 0)
+	for want := 3; want > 0; want-- {
+		if left, full := table.Left("a", now); left != want || full != time.Duration(3-want)*500*time.Millisecond {
+			t.Errorf("left %d, full in %v; want %d", left, full, want)
+		}
+		table.Take("a", now)
+	}
+	if left, _ := table.Left("a", now); left != 0 {
+		t.Errorf("left %d after the burst", left)
+	}
+	if left, _ := table.Left("a", now.Add(time.Second)); left != 2 {
+		t.Errorf("left %d a second later, want 2", left)
+	}
+}
+
 func TestTakeForgetsNoLimitedKeyUnderAFloodOfOthers(t *testing.T) {
 	table, now := limit.New(0.001, 5, 1<<12), time.Unix(1000, 0)
 	for range 5 {
