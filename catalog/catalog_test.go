@@ -130,7 +130,8 @@ func TestEachCanonicalCallMatchesPassesItsSchemaAndIsMocked(t *testing.T) {
 				t.Errorf("traceId is %v, want the call's", trace)
 			}
 			if rule := a.Request.TIN; rule != nil && call.Headers[rule.Header] != "" {
-				if inBody, _ := strictjson.At(body, rule.Pointer); inBody != call.Headers[rule.Header] {
+				first := strings.ReplaceAll(rule.Pointer, manifest.EachItem, "0")
+				if inBody, _ := strictjson.At(body, first); inBody != call.Headers[rule.Header] {
 					t.Errorf("the TIN is %v in the body and %s in the header", inBody, call.Headers[rule.Header])
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
@@ -82,14 +83,17 @@ func (g *Gateway) check(c *call) error {
 		return badBody("Send one Content-Type")
 	}
 	isJSON := len(types) == 1 && httpx.IsJSON(types[0])
+	inspected := c.checked() || searched(c.api.Request)
 	switch {
 	case len(c.body.raw) == 0:
 		if c.checked() && c.operation.Body.Required {
 			return badBody("The body is missing; see the API's reference for what it holds")
 		}
 		return nil
-	case !isJSON && c.checked():
-		return &refusal{status: http.StatusUnsupportedMediaType, code: codeMediaType, detail: "Send the body as application/json"}
+	case inspected && encoded(c.r.Header["Content-Encoding"]):
+		return mediaType("Send the body as it is, without a Content-Encoding")
+	case inspected && !isJSON:
+		return mediaType("Send the body as application/json")
 	case !isJSON:
 		return nil
 	}
@@ -105,6 +109,16 @@ func (g *Gateway) check(c *call) error {
 		return ref
 	}
 	return nil
+}
+
+// encoded reports whether a body is compressed, or whatever else it may be: what
+// cannot be read here would be read by the upstream alone.
+func encoded(encodings []string) bool {
+	return len(encodings) > 1 || len(encodings) == 1 && !strings.EqualFold(strings.TrimSpace(encodings[0]), "identity")
+}
+
+func mediaType(detail string) *refusal {
+	return &refusal{status: http.StatusUnsupportedMediaType, code: codeMediaType, detail: detail}
 }
 
 func badBody(detail string) *refusal {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/policy"
-	"github.com/sallyport-dev/sallyport/internal/strictjson"
 )
 
 // entitle decides by which product the call may be made.
@@ -23,24 +22,36 @@ func (g *Gateway) entitle(c *call) error {
 	return nil
 }
 
-// submitter holds the submitter ids of the request to the organization's.
+// submitter holds the submitter ids of the request to the organization's. Every
+// method is looked at: an upstream would read the header of a GET as well. But a
+// GET need not have them.
 func (g *Gateway) submitter(c *call) error {
 	rule := c.api.Request.Submitter
-	if rule == nil || c.public || c.operation.Method == http.MethodGet {
+	if rule == nil || c.public || c.healthCheck() {
 		return nil
 	}
 	ids := policy.SubmitterIDs{}
 	var err error
-	if ids.Own, err = c.one("submitter ID", c.r.Header[canonicalHeader(rule.Header)], c.pair(rule.Pointer, rule.Header)); err != nil {
+	if ids.Own, err = c.submitterID("submitter ID", rule.Header, rule.Pointer); err != nil {
 		return err
 	}
-	if ids.Host, err = c.one("host submitter ID", c.r.Header[canonicalHeader(rule.HostHeader)], c.pair(rule.Pointer, rule.HostHeader)); err != nil {
+	if ids.Host, err = c.submitterID("host submitter ID", rule.HostHeader, rule.Pointer); err != nil {
 		return err
 	}
-	if no := policy.Submitter(rule, ids, c.client.Org); no != nil {
+	must := c.operation.Method != http.MethodGet && c.operation.Method != http.MethodHead
+	if no := policy.Submitter(rule, ids, must, c.client.Org); no != nil {
 		return no
 	}
 	return nil
+}
+
+// submitterID returns the id that travels under name.
+func (c *call) submitterID(what, name, pointer string) (string, error) {
+	inBody, err := c.pairs(pointer, name)
+	if err != nil {
+		return "", err
+	}
+	return one(what, c.r.Header[canonicalHeader(name)], inBody)
 }
 
 // choose decides between mock data and the live upstream.
@@ -56,12 +67,12 @@ func (g *Gateway) choose(c *call) error {
 			return strings.EqualFold(strings.TrimSpace(v), "sandbox")
 		}),
 	}
-	if rule := c.api.Request.TIN; rule != nil && takesTIN(c) {
-		tin, err := c.one("provider TIN", c.r.Header[canonicalHeader(rule.Header)], c.text(rule.Pointer))
+	if rule := c.api.Request.TIN; rule != nil && !c.healthCheck() {
+		tins, err := c.tins(rule)
 		if err != nil {
 			return err
 		}
-		q.TIN = tin
+		q.TINs = tins
 	} else if rule != nil {
 		withoutTIN := *c.api
 		withoutTIN.Request.TIN = nil
@@ -75,11 +86,30 @@ func (g *Gateway) choose(c *call) error {
 	return nil
 }
 
-// takesTIN leaves health checks out: they are about no provider.
-func takesTIN(c *call) bool { return c.operation.Template != "/healthcheck" }
+// healthCheck reports whether the call is about no provider and no submitter.
+func (c *call) healthCheck() bool { return c.operation.Template == "/healthcheck" }
+
+// tins returns every TIN that the request names. Where the rule is about one,
+// header and body must agree on it.
+func (c *call) tins(rule *manifest.TINRule) ([]string, error) {
+	headers := c.r.Header[canonicalHeader(rule.Header)]
+	inBody, err := c.texts(rule.Pointer)
+	if err != nil {
+		return nil, err
+	}
+	var many []string
+	if rule.Many() {
+		inBody, many = nil, inBody
+	}
+	tin, err := one("provider TIN", headers, inBody)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(append([]string{tin}, many...), func(tin string) bool { return tin == "" }), nil
+}
 
 // one returns the one value that headers and body agree on, "" if there is none.
-func (c *call) one(what string, headers, inBody []string) (string, error) {
+func one(what string, headers, inBody []string) (string, error) {
 	value := ""
 	for _, v := range append(headers[:len(headers):len(headers)], inBody...) {
 		if v == "" {
@@ -94,37 +124,6 @@ func (c *call) one(what string, headers, inBody []string) (string, error) {
 		value = v
 	}
 	return value, nil
-}
-
-// text returns what pointer names in the body, if that is a text.
-func (c *call) text(pointer string) []string {
-	if pointer == "" || c.body == nil || c.body.document == nil {
-		return nil
-	}
-	value, _ := strictjson.At(c.body.document, pointer)
-	if text, ok := value.(string); ok {
-		return []string{text}
-	}
-	return nil
-}
-
-// pair returns the values of the {name, value} pairs called name in the array
-// that pointer names (S003: the body's headers).
-func (c *call) pair(pointer, name string) []string {
-	if pointer == "" || c.body == nil || c.body.document == nil {
-		return nil
-	}
-	list, _ := strictjson.At(c.body.document, pointer)
-	pairs, _ := list.([]any)
-	var out []string
-	for _, p := range pairs {
-		member, _ := p.(map[string]any)
-		called, _ := member["name"].(string)
-		if value, ok := member["value"].(string); ok && strings.EqualFold(called, name) {
-			out = append(out, value)
-		}
-	}
-	return out
 }
 
 // searched reports whether the API's rules look into the body.

@@ -4,21 +4,26 @@
 // A call passes the stages of one chain, in [Gateway.chain], each a small
 // method on a *call that returns nil or why not:
 //
-//	canonical     one spelling of the path, for all that follows    path.go
+//	canonical     one spelling of path and query                    path.go
 //	match         the API and its operation                         table.go
 //	authenticate  whose token it is, and that it is honoured now    authenticate.go
-//	entitle       product, submitter                                entitle.go
+//	entitle       by which product                                  entitle.go
+//	upgrade       WebSocket where the manifest says so, else none   upgrade.go
 //	read          the body, only where it is checked or searched    body.go
-//	choose        TIN; mock or live                                 entitle.go
-//	answer        mock.go, or proxy.go after headers.go
+//	submitter     the submitter ids                                 entitle.go
+//	choose        TINs, by search.go; mock or live                  entitle.go
+//	answer        mock.go, or proxy.go after headers.go; answer.go  mock.go
 //
 // and whatever happens it is metered and recorded once. A refusal becomes bytes
 // in one place (refusal.go).
 //
 // Invariants: what was matched is what is forwarded; nothing a caller sends can
 // pass for what the gateway says about the caller; a body that is not checked
-// streams and is never held; an upstream's address or error text never reaches
-// a caller.
+// streams and is never held; a body that is searched is JSON with one reading,
+// and what is nearly where a rule looks is refused; no header is removed after it
+// was checked; no connection outlives the token that opened it; an upstream's
+// address or error text never reaches a caller, and its fault and the caller's
+// are told apart.
 package gateway
 
 import (
@@ -92,7 +97,7 @@ func New(c Config) (*Gateway, error) {
 	g := &Gateway{Config: c, identities: identities, strip: c.Headers.stripped()}
 	g.proxy = newProxy(g)
 	g.chain = []func(*call) error{
-		g.canonical, g.match, g.authenticate, g.entitle, g.read, g.submitter, g.choose, g.answer,
+		g.canonical, g.match, g.authenticate, g.entitle, g.upgrade, g.read, g.submitter, g.choose, g.answer,
 	}
 	g.SetCatalog(&manifest.Catalog{})
 	return g, nil

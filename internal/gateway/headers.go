@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 )
 
@@ -19,41 +20,94 @@ type Headers struct {
 	Strip        []string // further headers that only the gateway may set
 }
 
-// always is never passed on, whoever sends it: the gateway reads it, or it
-// would be taken for the gateway's word.
-var always = [...]string{"Ima-Token", "Environment", "Proxy", "Proxy-Authorization", "Forwarded", "X-Real-Ip", "Client-Cert", "Ssl-Client-Cert"}
+// always is never passed on, whoever sends it: the gateway reads it, or some
+// server or framework would take it for the gateway's word about the path, the
+// method, the caller's address, certificate or name.
+var always = [...]string{
+	"Ima-Token", "Environment", "Proxy", "Proxy-Authorization", "Forwarded", "Forwarded-For",
+	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Rewrite-Url", "X-Host",
+	"X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "Fastly-Client-Ip", "X-Client-Ip", "X-Cluster-Client-Ip",
+	"Client-Cert", "Client-Cert-Chain", "X-Arr-Clientcert",
+	"Remote-User", "X-Remote-User", "X-Authenticated-User",
+}
 
-// stripped is the set of request headers that are removed, by their plain form.
+// alwaysPrefixes are families of such names.
+var alwaysPrefixes = [...]string{"X-Forwarded", "X-Original-", "X-Client-Cert", "X-Ssl-", "Ssl-"}
+
+// ours lists the names that only the gateway may use, in either direction.
+func (h Headers) ours() []string {
+	return slices.DeleteFunc([]string{h.Trace, h.Organization, h.Application, h.ClientID, h.Environment, h.Identity, h.Source},
+		func(name string) bool { return name == "" })
+}
+
+// stripped is the set of request headers that are removed, in canonical form.
 func (h Headers) stripped() map[string]bool {
 	set := map[string]bool{}
-	for _, name := range always {
-		set[plain(name)] = true
-	}
-	for _, name := range append([]string{h.Organization, h.Application, h.ClientID, h.Environment, h.Identity, h.Source}, h.Strip...) {
-		if name != "" {
-			set[plain(name)] = true
+	for _, names := range [][]string{always[:], h.ours(), h.Strip} {
+		for _, name := range names {
+			set[canonicalHeader(name)] = true
 		}
 	}
 	return set
 }
 
-// plain folds the spellings that some server or other takes for the same
-// header: case, and _ or . for -.
-func plain(name string) string {
-	return strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(name))
-}
-
-// clean removes from an outgoing request what only the gateway may say, in any
-// spelling, and the token unless the upstream is to have it.
+// clean removes from an outgoing request what only the gateway may say, and the
+// token unless the upstream is to have it. Names with _ or . go too, all of
+// them: many servers take them for the name with -, which was checked, or is
+// ours.
 func (g *Gateway) clean(h http.Header, keepToken bool) {
 	for name := range h {
-		if plain := plain(name); g.strip[plain] || strings.HasPrefix(plain, "x-forwarded-") {
+		if g.strip[name] || strings.ContainsAny(name, "_.") || hasAnyPrefix(name, alwaysPrefixes[:]) {
 			delete(h, name)
 		}
 	}
 	if !keepToken {
 		delete(h, "Authorization")
 	}
+}
+
+func hasAnyPrefix(name string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// plainConnection reports whether the options of Connection are those that mean
+// something here. Any other would name a header to be removed on the way, after
+// it was checked (RFC 9110 §7.6.1).
+func plainConnection(values []string) bool {
+	for _, value := range values {
+		for option := range strings.SplitSeq(value, ",") {
+			switch strings.ToLower(textproto.TrimString(option)) {
+			case "", "close", "keep-alive", "te", "upgrade":
+			default:
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// dropBadTrace removes a W3C trace context that is none: what passes through
+// here is good enough to be logged.
+func dropBadTrace(h http.Header) {
+	if values := h["Traceparent"]; len(values) != 1 || !isTraceparent(values[0]) {
+		delete(h, "Traceparent")
+		delete(h, "Tracestate")
+	}
+}
+
+// isTraceparent reports whether s is version-traceid-parentid-flags (W3C Trace
+// Context §3.2). A later version may go on after that; ff is none.
+func isTraceparent(s string) bool {
+	if len(s) < 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' || s[:2] == "ff" || s[:2] == "00" && len(s) > 55 || len(s) > 55 && s[55] != '-' {
+		return false
+	}
+	trace, parent := s[3:35], s[36:52]
+	for _, part := range [...]string{s[:2], trace, parent, s[53:55]} {
+		if strings.Trim(part, "0123456789abcdef") != "" {
+			return false
+		}
+	}
+	return strings.Trim(trace, "0") != "" && strings.Trim(parent, "0") != ""
 }
 
 // introduce sets what the upstream is told about the caller.

@@ -18,6 +18,9 @@ func (g *Gateway) canonical(c *call) error {
 	if !plainQuery(c.r.URL.RawQuery) {
 		return badPath("The query of the URL cannot be read: use & between parameters, and escape what has to be")
 	}
+	if !plainConnection(c.r.Header["Connection"]) {
+		return badPath("The Connection header may say close, keep-alive, TE or Upgrade, and name no other header")
+	}
 	if c.r.Method == http.MethodConnect || c.r.Method == http.MethodTrace {
 		return &refusal{status: http.StatusMethodNotAllowed, code: codeMethod, detail: "CONNECT and TRACE are not served"}
 	}
@@ -82,18 +85,60 @@ func unhex(c byte) byte {
 // and the parsers on the way begin to disagree.
 const maxQueryParameters = 1000
 
+// plainQuery reports whether query is one by RFC 3986 §3.4 and nothing else: a
+// space would end the request line of HTTP/1.1, some parsers take ; for &, and
+// an escaped end of line is for those who write what they decode.
 func plainQuery(query string) bool {
-	if query == "" {
-		return true
-	}
-	if strings.IndexByte(query, ';') >= 0 || strings.Count(query, "&") >= maxQueryParameters {
+	if strings.Count(query, "&") >= maxQueryParameters {
 		return false
 	}
-	if strings.IndexByte(query, '%') < 0 {
-		return true
+	for i := 0; i < len(query); i++ {
+		switch c := query[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '%':
+			if i+2 >= len(query) || !isHex(query[i+1]) || !isHex(query[i+2]) {
+				return false
+			}
+			if b := unhex(query[i+1])<<4 | unhex(query[i+2]); b == 0 || b == '\r' || b == '\n' {
+				return false
+			}
+			i += 2
+		case strings.IndexByte(queryMarks, c) < 0:
+			return false
+		}
 	}
-	_, err := url.ParseQuery(query)
-	return err == nil
+	return true
+}
+
+// queryMarks is what a query may hold beside letters, digits and escapes: RFC
+// 3986's pchar, / and ?, without the semicolon.
+const queryMarks = "-._~!$&'()*+,=:@/?"
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+// withoutToken takes the parameter access_token out of a query and leaves the
+// rest as it was: a token in the URL opens nothing here (CONTRACT 4.1), and must
+// not end in the upstream's log.
+func withoutToken(query string) string {
+	if !mayHoldToken(query) {
+		return query
+	}
+	kept := make([]string, 0, 8)
+	for parameter := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(parameter, "=")
+		if name, err := url.QueryUnescape(name); err == nil && strings.EqualFold(strings.TrimSpace(name), "access_token") {
+			continue
+		}
+		kept = append(kept, parameter)
+	}
+	return strings.Join(kept, "&")
+}
+
+// mayHoldToken spares the usual query a second reading.
+func mayHoldToken(query string) bool {
+	return len(query) >= len("access_token") && (strings.IndexByte(query, '%') >= 0 || strings.Contains(strings.ToLower(query), "access_token"))
 }
 
 func badPath(detail string) *refusal {

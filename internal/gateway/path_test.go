@@ -36,6 +36,39 @@ func TestCanonicalPathRefusesWhatHasTwoReadings(t *testing.T) {
 	}
 }
 
+func TestAQueryIsOneByTheRFCAndNothingElse(t *testing.T) {
+	for _, query := range []string{"", "a=1&b", "q=a+b%20c", "next=https://a.example/?x", "a=%2F%3B%e2%82%AC", "a=(b)*!$',:@~._-"} {
+		if !plainQuery(query) {
+			t.Errorf("%q is refused", query)
+		}
+	}
+	for _, query := range []string{
+		"a b", "a\"b", "a<b", "a>b", "a\\b", "a^b", "a`b", "a{b", "a|b", "a}b", "a#b", "a[b]", "a;b", "a\tb", "a\r\nb", "a\x00", "a\x7f", "a=\xc3\xa9", "%", "%2", "%zz", "%00", "%0a", "%0D",
+		strings.Repeat("a&", maxQueryParameters),
+	} {
+		if plainQuery(query) {
+			t.Errorf("%q is taken", query)
+		}
+	}
+}
+
+func TestATokenIsTakenOutOfTheQuery(t *testing.T) {
+	for query, want := range map[string]string{
+		"":                                "",
+		"a=1&b=%2F":                       "a=1&b=%2F",
+		"access_token=x":                  "",
+		"a=1&access_token=x&b&c=%20":      "a=1&b&c=%20",
+		"ACCESS_TOKEN=x&a":                "a",
+		"access%5Ftoken=x&%61ccess_token": "",
+		"my_access_token=x":               "my_access_token=x",
+		"a=access_token":                  "a=access_token",
+	} {
+		if got := withoutToken(query); got != want {
+			t.Errorf("%q: %q, want %q", query, got, want)
+		}
+	}
+}
+
 // FuzzCanonicalPath holds that a path which is taken means the same to whoever
 // cleans it, splits it or decodes it once more, and survives being sent on.
 func FuzzCanonicalPath(f *testing.F) {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
@@ -31,6 +33,8 @@ const (
 type proxy struct {
 	g       *Gateway
 	reverse *httputil.ReverseProxy
+	host    string   // the gateway's own, as callers know it
+	ours    []string // headers that only the gateway sets, in canonical form
 	mu      sync.Mutex
 	reached map[time.Duration]*http.Transport // by timeout
 }
@@ -51,6 +55,12 @@ func callOf(ctx context.Context) *call {
 
 func newProxy(g *Gateway) *proxy {
 	p := &proxy{g: g, reached: map[time.Duration]*http.Transport{}}
+	if base, err := url.Parse(g.BaseURL); err == nil {
+		p.host = base.Host
+	}
+	for _, name := range g.Headers.ours() {
+		p.ours = append(p.ours, canonicalHeader(name))
+	}
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
 		Transport:      p,
@@ -110,9 +120,19 @@ func (p *proxy) serve(c *call) error {
 	if err != nil {
 		return err
 	}
+	going := &passage{target: c.target, identity: identity, body: &clientBody{ReadCloser: c.r.Body}}
 	ctx := context.WithValue(c.r.Context(), callKey{}, c)
-	r := c.r.WithContext(context.WithValue(ctx, targetKey{}, &passage{target: c.target, identity: identity}))
-	p.reverse.ServeHTTP(&callWriter{ResponseWriter: c.w, c: c}, r)
+	ctx = context.WithValue(ctx, targetKey{}, going)
+	if len(c.r.Header["Upgrade"]) > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = p.g.whileEntitled(ctx, c)
+		defer cancel()
+	}
+	r := c.r.WithContext(ctx)
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = going.body
+	}
+	p.reverse.ServeHTTP(newCallWriter(c), r)
 	return nil
 }
 
@@ -122,23 +142,47 @@ type targetKey struct{}
 type passage struct {
 	*target
 	identity string
+	body     *clientBody
+}
+
+func passageOf(ctx context.Context) *passage {
+	return ctx.Value(targetKey{}).(*passage) //nolint:errcheck // serve put it there
+}
+
+// clientBody is the caller's body on its way. It remembers whether it could be
+// read: if not, it is no fault of the upstream's.
+type clientBody struct {
+	io.ReadCloser
+	broken atomic.Bool
+}
+
+// Read implements io.Reader.
+func (b *clientBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.broken.Store(true)
+	}
+	return n, err
 }
 
 // rewrite makes the outgoing request: the canonical path, cleaned headers, the
 // caller's identity. Hop-by-hop and forwarding headers are gone already.
 func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 	c := callOf(pr.In.Context())
-	t := pr.In.Context().Value(targetKey{}).(*passage) //nolint:errcheck // serve put it there
+	t := passageOf(pr.In.Context())
 	path := c.path
 	if !t.upstream.KeepPrefix {
 		path = strings.TrimPrefix(path, c.api.BasePath)
 	}
 	pr.Out.URL.Scheme, pr.Out.URL.Host = t.url.Scheme, t.url.Host
 	pr.Out.URL.Path, pr.Out.URL.RawPath = strings.TrimSuffix(t.url.Path, "/")+path, ""
-	pr.Out.URL.RawQuery = pr.In.URL.RawQuery // canonical has refused what cannot be read
+	pr.Out.URL.RawQuery = withoutToken(pr.In.URL.RawQuery) // canonical has refused what cannot be read
 	pr.Out.Host = ""
 	p.g.clean(pr.Out.Header, t.upstream.ForwardToken)
+	p.g.clean(pr.Out.Trailer, false)
+	dropBadTrace(pr.Out.Header)
 	pr.SetXForwarded()
+	pr.Out.Header["X-Forwarded-Host"] = []string{p.host} // not what the caller says it is
 	p.g.introduce(pr.Out.Header, c, httpx.Trace(pr.In.Context()), t.identity)
 	if _, there := pr.Out.Header["User-Agent"]; !there {
 		pr.Out.Header["User-Agent"] = nil // send none rather than Go's
@@ -147,19 +191,7 @@ func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 
 // RoundTrip sends by the transport of the call's target.
 func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
-	return r.Context().Value(targetKey{}).(*passage).transport.RoundTrip(r) //nolint:errcheck // serve put it there; the error is ErrorHandler's
-}
-
-// modifyResponse takes out of an answer what only the gateway says.
-func (p *proxy) modifyResponse(res *http.Response) error {
-	for _, name := range [...]string{p.g.Headers.Trace, p.g.Headers.Source, p.g.Headers.Identity} {
-		if name != "" {
-			delete(res.Header, canonicalHeader(name))
-		}
-	}
-	delete(res.Header, "Server")
-	delete(res.Header, "X-Powered-By")
-	return nil
+	return passageOf(r.Context()).transport.RoundTrip(r)
 }
 
 // failed answers for an upstream that did not. Its error text, which names
@@ -169,6 +201,8 @@ func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	ref := &refusal{status: http.StatusBadGateway, code: codeBadGateway, detail: "The API's own server did not answer as it should. Try again; if it stays so, report the trace id"}
 	var timeout net.Error
 	switch {
+	case passageOf(r.Context()).body.broken.Load(): // first: an end of input looks like a caller who is gone
+		ref = badBody("The body broke off before its end, or its chunks cannot be read")
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
 		httpx.Note(r.Context(), slog.Bool("client_gone", true))
 		ref.status, ref.code = statusClientGone, "client_gone"
@@ -176,7 +210,9 @@ func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 		ref.status, ref.code = http.StatusGatewayTimeout, codeTimeout
 		ref.detail = "The API's own server did not answer in time. Try again later"
 	}
-	ref.reason = "the upstream did not answer as it should; the log says more under this trace id"
+	if ref.code != codeInvalidRequest {
+		ref.reason = "the upstream did not answer as it should; the log says more under this trace id"
+	}
 	httpx.Note(r.Context(), slog.String("upstream_error", err.Error()))
 	c.w = w
 	c.outcome = p.g.refuse(c, ref)
@@ -184,22 +220,6 @@ func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 
 // statusClientGone is written to nobody, and to the record.
 const statusClientGone = 499
-
-// callWriter tells the call which status was answered.
-type callWriter struct {
-	http.ResponseWriter
-	c *call
-}
-
-func (w *callWriter) WriteHeader(status int) {
-	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
-		w.c.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap lets http.ResponseController flush and hijack.
-func (w *callWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // bufferPool lends the buffers that bodies are copied through.
 type bufferPool struct{ pool sync.Pool }

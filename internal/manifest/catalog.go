@@ -24,6 +24,8 @@ package manifest
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/market"
@@ -63,6 +65,7 @@ type Upstream struct {
 	Timeout      time.Duration // until the answer's header has come; 0: 30 s
 	ForwardToken bool          // pass Authorization on; else it is removed
 	KeepPrefix   bool          // pass the base path on too; default true
+	WebSocket    bool          // let connections be upgraded to WebSocket; else, and to all else, refused
 }
 
 // RequestRules is what the gateway checks of a request beyond its token.
@@ -85,12 +88,20 @@ const (
 )
 
 // TINRule says where the provider's TIN travels (CONTRACT 5.2). Both places may
-// be given; when both carry one they must agree.
+// be given; when both carry one they must agree. A pointer with a segment * names
+// one in every item of an array; those may differ, and each is checked.
 type TINRule struct {
 	Header   string // e.g. "providerTaxId"; empty: not there
-	Pointer  string // JSON pointer into the body, e.g. "/provider/taxId"; empty: not there
+	Pointer  string // JSON pointer into the body, e.g. "/provider/taxId" or "/providers/*/taxId"; empty: not there
 	Required bool   // a request without one is refused
 }
+
+// Many reports whether a body may hold several TINs.
+func (t *TINRule) Many() bool { return slices.Contains(strings.Split(t.Pointer, "/"), EachItem) }
+
+// EachItem is the segment of a TIN's pointer that stands for every item of an
+// array.
+const EachItem = "*"
 
 // SubmitterRule says where submitter ids travel (CONTRACT 4.6).
 type SubmitterRule struct {

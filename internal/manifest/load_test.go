@@ -65,11 +65,11 @@ openapi: openapi.yaml
 mock: rules.yaml
 upstreams:
   sandbox: {url: "${LIB}/sandbox/", timeout: 5s, forward_token: true, keep_prefix: false}
-  production: {url: "https://lib.example:8443"}
+  production: {url: "https://lib.example:8443", websocket: true}
 request:
   validate: off
   max_body: 256KiB
-  tin: {header: providerTaxId, pointer: /provider/taxId, required: true}
+  tin: {header: providerTaxId, pointer: /providers/*/taxId, required: true}
   submitter: {header: submitterID, host_header: hostSubmitterID, pointer: /headers}
   public_health: true
   ima_token: true
@@ -98,11 +98,11 @@ request:
 		[]string{"P_Two", "P_One"},
 		map[market.Environment]manifest.Upstream{
 			"sandbox":    {URL: "http://lib.internal:8080/sandbox", Timeout: 5 * time.Second, ForwardToken: true},
-			"production": {URL: "https://lib.example:8443", KeepPrefix: true},
+			"production": {URL: "https://lib.example:8443", KeepPrefix: true, WebSocket: true},
 		},
 		manifest.RequestRules{
 			Validate: manifest.ValidateOff, MaxBody: 256 << 10, PublicHealth: true, IMAToken: true,
-			TIN:       &manifest.TINRule{Header: "providerTaxId", Pointer: "/provider/taxId", Required: true},
+			TIN:       &manifest.TINRule{Header: "providerTaxId", Pointer: "/providers/*/taxId", Required: true},
 			Submitter: &manifest.SubmitterRule{Header: "submitterID", HostHeader: "hostSubmitterID", Pointer: "/headers"},
 		},
 		map[string]string{"overview": "# Books\n", "changelog": "# Changes\n"},
@@ -187,6 +187,8 @@ func TestEachMistakeIsOneClearLine(t *testing.T) {
 		{"a TIN nowhere", more("request: {tin: {required: true}}"), `books/manifest.yaml:4: tin does not say where the TIN travels`},
 		{"a TIN in the token", more("request: {tin: {header: Authorization}}"), `books/manifest.yaml:4: the header Authorization has a meaning of its own`},
 		{"a TIN at no pointer", more("request: {tin: {pointer: provider.taxId}}"), `books/manifest.yaml:4: "provider.taxId" is not a JSON pointer`},
+		{"a TIN at a pointer with half a star", more("request: {tin: {pointer: /providers*/taxId}}"), `books/manifest.yaml:4: "/providers*/taxId" has a * within a segment`},
+		{"a submitter at every item", more("request: {submitter: {header: id, pointer: /batches/*/headers}}"), `books/manifest.yaml:4: "/batches/*/headers" stands for several values`},
 		{"a submitter without a header", more("request: {submitter: {pointer: /headers}}"), `books/manifest.yaml:4: submitter has no header`},
 		{"a header with a space", more("request: {submitter: {header: my id}}"), `books/manifest.yaml:4: "my id" is not a header's name`},
 		{"a flag that is no flag", more("request: {public_health: \"yes\"}"), `books/manifest.yaml:4: public_health is a text; it must be true or false`},

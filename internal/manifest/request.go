@@ -48,6 +48,7 @@ func (r *apiReader) upstreams(n *strictyaml.Node) {
 			"timeout":       r.Duration("timeout", minTimeout, maxTimeout, &u.Timeout),
 			"forward_token": r.Bool("forward_token", &u.ForwardToken),
 			"keep_prefix":   r.Bool("keep_prefix", &u.KeepPrefix),
+			"websocket":     r.Bool("websocket", &u.WebSocket),
 		})
 		if member.Value.Kind == strictyaml.Map && member.Value.Get("url") == nil {
 			r.Problem(member.Value, "the upstream of %s has no url; give one, or leave the environment out", member.Name)
@@ -152,7 +153,7 @@ func (r *apiReader) tin(n *strictyaml.Node) {
 	rule := &TINRule{}
 	r.Map(n, "tin", strictyaml.Fields{
 		"header":   r.header("header", &rule.Header),
-		"pointer":  r.pointer(&rule.Pointer),
+		"pointer":  r.pointerToEach(&rule.Pointer),
 		"required": r.Bool("required", &rule.Required),
 	})
 	if n.Kind == strictyaml.Map && n.Get("header") == nil && n.Get("pointer") == nil {
@@ -196,7 +197,20 @@ func (r *apiReader) header(what string, to *string) func(*strictyaml.Node) {
 	}
 }
 
+// pointer reads a pointer to one value.
 func (r *apiReader) pointer(to *string) func(*strictyaml.Node) {
+	return func(n *strictyaml.Node) {
+		if n.Kind == strictyaml.Text && slices.Contains(strings.Split(n.Scalar, "/"), EachItem) {
+			r.Problem(n, "%q stands for several values; only the pointer of a TIN may have the segment *", n.Scalar)
+			return
+		}
+		r.pointerToEach(to)(n)
+	}
+}
+
+// pointerToEach reads a pointer in which a segment may be * for every item of an
+// array. A * within a segment stands for itself, and would be a mistake.
+func (r *apiReader) pointerToEach(to *string) func(*strictyaml.Node) {
 	return func(n *strictyaml.Node) {
 		var text string
 		if r.Text("pointer", &text)(n); text == "" {
@@ -205,6 +219,12 @@ func (r *apiReader) pointer(to *string) func(*strictyaml.Node) {
 		if !pointerText.MatchString(text) {
 			r.Problem(n, "%q is not a JSON pointer (RFC 6901); write it as /provider/taxId", text)
 			return
+		}
+		for segment := range strings.SplitSeq(text, "/") {
+			if strings.Contains(segment, EachItem) && segment != EachItem {
+				r.Problem(n, "%q has a * within a segment; write /providers/*/taxId, with a segment of its own for every item of an array", text)
+				return
+			}
 		}
 		*to = text
 	}

@@ -120,9 +120,10 @@ func nextFor(state market.SubscriptionState) string {
 type SubmitterIDs struct{ Own, Host string }
 
 // Submitter decides whether the submitter ids of a request are the
-// organization's (CONTRACT 4.6, S003). The host's is needed where the
-// organization has one.
-func Submitter(rule *manifest.SubmitterRule, ids SubmitterIDs, org *snapshot.Org) *Refusal {
+// organization's (CONTRACT 4.6, S003). If the request must have them, the host's
+// is needed where the organization has one; an id that is there is checked in any
+// case.
+func Submitter(rule *manifest.SubmitterRule, ids SubmitterIDs, must bool, org *snapshot.Org) *Refusal {
 	places := func(name string) string {
 		if rule.Pointer == "" {
 			return "the header " + name
@@ -130,11 +131,11 @@ func Submitter(rule *manifest.SubmitterRule, ids SubmitterIDs, org *snapshot.Org
 		return "the header " + name + ", or a {name, value} pair in " + rule.Pointer + " of the body"
 	}
 	switch hasHost := len(org.Submitters(market.SubmitterHost)) > 0; {
-	case ids.Own == "":
+	case must && ids.Own == "":
 		return &Refusal{Code: InvalidRequest, Detail: "The submitter ID is missing. Send it in " + places(rule.Header)}
-	case hasHost && ids.Host == "":
+	case must && hasHost && ids.Host == "":
 		return &Refusal{Code: InvalidRequest, Detail: "The host submitter ID is missing; your account has one. Send it in " + places(rule.HostHeader)}
-	case !org.HasSubmitter(market.SubmitterOwn, ids.Own):
+	case ids.Own != "" && !org.HasSubmitter(market.SubmitterOwn, ids.Own):
 		return notYours("submitter ID")
 	case ids.Host != "" && !org.HasSubmitter(market.SubmitterHost, ids.Host):
 		return notYours("host submitter ID")

@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,6 +93,10 @@ func TestMockOrLive(t *testing.T) {
 		{"the header wins over everything", market.Sandbox, market.SubSubscribed, required, "999999999", true, "mock; reason=header", ""},
 		{"subscribed and associated", market.Sandbox, market.SubSubscribed, optional, "123456789", false, "live", ""},
 		{"subscribed, not associated", market.Sandbox, market.SubSubscribed, optional, "999999999", false, "", policy.AccessDenied},
+		{"subscribed, one of two not associated", market.Sandbox, market.SubSubscribed, optional, "123456789 999999999", false, "", policy.AccessDenied},
+		{"subscribed, the second of two is none", market.Sandbox, market.SubSubscribed, optional, "123456789 12-345678", false, "", policy.InvalidRequest},
+		{"production, one of two not associated", market.Production, market.SubSubscribed, required, "123456789 999999999", false, "", policy.AccessDenied},
+		{"production, two associated", market.Production, market.SubSubscribed, required, "123456789 123456789", false, "live", ""},
 		{"subscribed, only requested", market.Sandbox, market.SubSubscribed, optional, "222222222", false, "", policy.AccessDenied},
 		{"subscribed, no TIN where none is needed", market.Sandbox, market.SubSubscribed, optional, "", false, "mock; reason=no-tin", ""},
 		{"subscribed, no TIN where one is needed", market.Sandbox, market.SubSubscribed, required, "", false, "", policy.InvalidRequest},
@@ -107,7 +112,7 @@ func TestMockOrLive(t *testing.T) {
 	for _, tt := range tests {
 		t.Run("5.1 "+tt.name, func(t *testing.T) {
 			c := client(t, tt.env, tt.state, nil)
-			got, no := policy.Choose(policy.Question{Environment: tt.env, API: api(tt.rule), Org: c.Org, Product: product, ForceMock: tt.force, TIN: tt.tin})
+			got, no := policy.Choose(policy.Question{Environment: tt.env, API: api(tt.rule), Org: c.Org, Product: product, ForceMock: tt.force, TINs: strings.Fields(tt.tin)})
 			switch {
 			case tt.code == "" && (no != nil || got.String() != tt.want):
 				t.Errorf("got %s, %v; want %s", got, no, tt.want)
@@ -150,6 +155,36 @@ func TestAProductOpensAnAPIOnlyWhileTokenSubscriptionAndAppAgree(t *testing.T) {
 	narrowed := client(t, market.Production, market.SubSubscribed, func(o *one) { o.apps.App.Products = []string{"Other"} })
 	if _, no := policy.Product(api(nil), with, narrowed, active); no == nil {
 		t.Error("3.3: a product that the app is narrowed away from opens")
+	}
+}
+
+func TestASubmitterIDThatIsThereIsCheckedEvenWhereNoneIsNeeded(t *testing.T) {
+	rule := &manifest.SubmitterRule{Header: "submitterID", HostHeader: "hostSubmitterID", Pointer: "/headers"}
+	hosted := func(o *one) {
+		o.org.Submitters = append(o.org.Submitters, market.Submitter{Kind: market.SubmitterHost, Value: "H1"})
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(*one)
+		ids    policy.SubmitterIDs
+		must   bool
+		code   policy.Code
+	}{
+		{"yours", nil, policy.SubmitterIDs{Own: "S1"}, true, ""},
+		{"yours and your host's", hosted, policy.SubmitterIDs{Own: "S1", Host: "H1"}, true, ""},
+		{"missing", nil, policy.SubmitterIDs{}, true, policy.InvalidRequest},
+		{"missing where none is needed", hosted, policy.SubmitterIDs{}, false, ""},
+		{"another's where none is needed", nil, policy.SubmitterIDs{Own: "S9"}, false, policy.AccessDenied},
+		{"another's host where none is needed", hosted, policy.SubmitterIDs{Host: "H9"}, false, policy.AccessDenied},
+		{"the host's is missing", hosted, policy.SubmitterIDs{Own: "S1"}, true, policy.InvalidRequest},
+		{"a host where there is none", nil, policy.SubmitterIDs{Own: "S1", Host: "H1"}, true, policy.AccessDenied},
+	} {
+		t.Run("4.6 "+tt.name, func(t *testing.T) {
+			no := policy.Submitter(rule, tt.ids, tt.must, client(t, market.Production, market.SubSubscribed, tt.change).Org)
+			if (no == nil) != (tt.code == "") || no != nil && no.Code != tt.code {
+				t.Errorf("got %v, want %q", no, tt.code)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
@@ -26,8 +28,8 @@ type Question struct {
 	API         *manifest.API
 	Org         *snapshot.Org
 	Product     string
-	ForceMock   bool   // the header environment: sandbox
-	TIN         string // of the request; empty: none
+	ForceMock   bool     // the header environment: sandbox
+	TINs        []string // all that the request names; none of them is empty
 }
 
 // Choose decides between mock data and the live upstream, by the table of
@@ -35,7 +37,8 @@ type Question struct {
 //
 // Only the sandbox mocks. There, in this order: the header asks for mock data;
 // the organization is subscribed and the TIN is associated with it: live; it is
-// subscribed and the TIN is not: refused, never silent mock data; else mock.
+// subscribed and the TIN is not: refused, never silent mock data; else mock. Of
+// several TINs each has to be associated.
 func Choose(q Question) (Source, *Refusal) {
 	rule := q.API.Request.TIN
 	mocks := q.Environment == market.Sandbox
@@ -43,7 +46,7 @@ func Choose(q Question) (Source, *Refusal) {
 		return Source{Reason: "header"}, nil
 	}
 	if rule != nil {
-		if ref := checkTIN(rule, q.TIN); ref != nil {
+		if ref := checkTINs(rule, q.TINs); ref != nil {
 			return Source{}, ref
 		}
 	}
@@ -51,7 +54,7 @@ func Choose(q Question) (Source, *Refusal) {
 	switch {
 	case mocks && !subscribed:
 		return Source{Reason: "not-subscribed"}, nil
-	case rule != nil && q.TIN != "" && !q.Org.HasTIN(q.TIN):
+	case rule != nil && slices.ContainsFunc(q.TINs, func(tin string) bool { return !q.Org.HasTIN(tin) }):
 		ref := &Refusal{
 			Code:   AccessDenied,
 			Detail: "The provider TIN is not associated with your organization. Ask the API consultant to associate it",
@@ -62,7 +65,7 @@ func Choose(q Question) (Source, *Refusal) {
 			ref.Detail += ", or send the header environment: sandbox for mock data"
 		}
 		return Source{}, ref
-	case mocks && rule != nil && q.TIN == "":
+	case mocks && rule != nil && len(q.TINs) == 0:
 		return Source{Reason: "no-tin"}, nil
 	}
 	if _, ok := q.API.Upstreams[q.Environment]; !ok && mocks {
@@ -71,7 +74,7 @@ func Choose(q Question) (Source, *Refusal) {
 	return Source{Live: true}, nil
 }
 
-func checkTIN(rule *manifest.TINRule, tin string) *Refusal {
+func checkTINs(rule *manifest.TINRule, tins []string) *Refusal {
 	place := "the header " + rule.Header
 	switch {
 	case rule.Header == "":
@@ -80,9 +83,9 @@ func checkTIN(rule *manifest.TINRule, tin string) *Refusal {
 		place += ", or " + rule.Pointer + " of the body"
 	}
 	switch {
-	case tin == "" && rule.Required:
+	case len(tins) == 0 && rule.Required:
 		return &Refusal{Code: InvalidRequest, Detail: "The provider TIN is missing. Send nine digits in " + place}
-	case tin != "" && !market.ValidTIN(tin):
+	case slices.ContainsFunc(tins, func(tin string) bool { return !market.ValidTIN(tin) }):
 		return &Refusal{Code: InvalidRequest, Detail: "The provider TIN must be nine digits, without a hyphen, in " + place}
 	}
 	return nil

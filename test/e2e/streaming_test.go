@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -34,14 +35,15 @@ paths:
     get: {operationId: parts, responses: {"200": {description: anything}}}
 `
 
-// plainManifest files it, at an upstream that is given in all environments.
+// plainManifest files it, at an upstream that is given in all environments. Only
+// production lets connections be upgraded.
 const plainManifest = `title: Plain
 base_path: %s
 products: [MN_Product_Eligibility_v3]
 openapi: openapi.yaml
 upstreams:
   sandbox: {url: %q, timeout: 500ms}
-  production: {url: %q, timeout: 500ms}
+  production: {url: %q, timeout: 500ms, websocket: true}
 request: {validate: "off"}
 `
 
@@ -56,6 +58,22 @@ const plainBase = "/test/plain/v1"
 func (s *site) serveAPIs(upstreams ...string) {
 	s.t.Helper()
 	files := map[string]string{}
+	for i, upstream := range upstreams {
+		name, base := "plain", plainBase
+		if i > 0 {
+			name, base = fmt.Sprintf("plain-%d", i), fmt.Sprintf("%s-%d", plainBase, i)
+		}
+		files[name+"/manifest.yaml"] = fmt.Sprintf(plainManifest, base, upstream, upstream)
+		files[name+"/openapi.yaml"] = plainDocument
+	}
+	s.serveFiles(files, plainBase)
+}
+
+// serveFiles applies a catalogue that has the demo's APIs and those files, of
+// which one is an API at base.
+func (s *site) serveFiles(more map[string]string, base string) {
+	s.t.Helper()
+	files := maps.Clone(more)
 	err := fs.WalkDir(catalog.Files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -67,21 +85,13 @@ func (s *site) serveAPIs(upstreams ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	for i, upstream := range upstreams {
-		name, base := "plain", plainBase
-		if i > 0 {
-			name, base = fmt.Sprintf("plain-%d", i), fmt.Sprintf("%s-%d", plainBase, i)
-		}
-		files[name+"/manifest.yaml"] = fmt.Sprintf(plainManifest, base, upstream, upstream)
-		files[name+"/openapi.yaml"] = plainDocument
-	}
 	done, err := s.operator().ApplyCatalog(s.t.Context(), api.CatalogPut{Files: files})
 	if err != nil || !done.Applied {
 		s.t.Fatalf("%+v, %v", done, err)
 	}
 	for _, e := range s.Environments {
 		eventually(s.t, "the gateway routes by the new catalogue", func() bool {
-			return s.do("GET", e.URL+plainBase+"/x", nil, "").status == http.StatusUnauthorized
+			return s.do("GET", e.URL+base+"/x", nil, "").status == http.StatusUnauthorized
 		})
 	}
 }
