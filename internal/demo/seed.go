@@ -121,14 +121,14 @@ func (d seeder) organization(ctx context.Context, name string) (market.Organizat
 // with a contract, or without one.
 func (d seeder) subscribe(ctx context.Context, o market.Organization, contract string) error {
 	var products []market.Product
-	have := map[string]bool{}
+	have := map[string]market.Subscription{}
 	err := d.market.Store.View(ctx, func(r market.Reader) (err error) {
 		if products, err = r.Products(); err != nil {
 			return err
 		}
 		subs, err := r.Subscriptions(o.ID, "")
 		for _, s := range subs {
-			have[s.Product] = true
+			have[s.Product] = s
 		}
 		return err
 	})
@@ -136,14 +136,17 @@ func (d seeder) subscribe(ctx context.Context, o market.Organization, contract s
 		return err
 	}
 	for _, p := range products {
-		if have[p.Name] || p.State != market.ProductActive {
+		if p.State != market.ProductActive {
 			continue
 		}
-		s, err := d.market.Subscribe(ctx, d.by, o.ID, p.Name)
-		if err != nil {
-			return err
+		s, there := have[p.Name]
+		if !there {
+			if s, err = d.market.Subscribe(ctx, d.by, o.ID, p.Name); err != nil {
+				return err
+			}
 		}
-		if contract == "" {
+		// A start may have been killed between the two.
+		if contract == "" || s.State != market.SubSandbox {
 			continue
 		}
 		if _, err := d.market.ChangeSubscription(ctx, d.by, s.ID, market.ActApprove, contract, "demo contract"); err != nil {
@@ -153,25 +156,13 @@ func (d seeder) subscribe(ctx context.Context, o market.Organization, contract s
 	return nil
 }
 
-// tenancy gives the contracted organization its TIN and submitter ids, once.
+// tenancy gives the contracted organization its TIN and submitter ids, if it has
+// not got them.
 func (d seeder) tenancy(ctx context.Context, o market.Organization) error {
-	fresh := false
-	err := d.market.Store.View(ctx, func(r market.Reader) error {
-		submitters, err := r.Submitters(o.ID)
-		fresh = len(submitters) == 0
-		return err
-	})
-	if err != nil || !fresh {
-		return err
-	}
-	if _, err := d.market.AssignSubmitter(ctx, d.by, o.ID, market.SubmitterOwn, submitter); err != nil {
-		return err
-	}
-	if _, err := d.market.AssignSubmitter(ctx, d.by, o.ID, market.SubmitterHost, hostID); err != nil {
-		return err
-	}
-	_, err = d.market.DecideTIN(ctx, d.by, o.ID, tin, market.TINAssociated, "")
-	return ignoreConflict(err)
+	_, own := d.market.AssignSubmitter(ctx, d.by, o.ID, market.SubmitterOwn, submitter)
+	_, host := d.market.AssignSubmitter(ctx, d.by, o.ID, market.SubmitterHost, hostID)
+	_, number := d.market.DecideTIN(ctx, d.by, o.ID, tin, market.TINAssociated, "")
+	return errors.Join(ignoreConflict(own), ignoreConflict(host), ignoreConflict(number))
 }
 
 // access returns an app of the organization with a new secret.

@@ -18,6 +18,10 @@ func (p *proxy) modifyResponse(res *http.Response) error {
 	ctx := res.Request.Context()
 	c := callOf(ctx)
 	p.tidy(res.Header)
+	if c.limiter != nil {
+		delete(res.Header, "Ratelimit") // ours are about the caller, the upstream's about us
+		delete(res.Header, "Ratelimit-Policy")
+	}
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		p.relocate(c, res.Header, name)
 	}

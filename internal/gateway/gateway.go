@@ -30,6 +30,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
+	"github.com/sallyport-dev/sallyport/internal/limit"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/openapi"
@@ -83,6 +85,8 @@ type Gateway struct {
 	identities *otter.Cache[identityKey, string]
 	proxy      *proxy
 	strip      map[string]bool
+	limitsMu   sync.Mutex
+	limits     map[rateKey]*limit.Table
 }
 
 // New returns a gateway without a route.
@@ -94,10 +98,10 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{Config: c, identities: identities, strip: c.Headers.stripped()}
+	g := &Gateway{Config: c, identities: identities, strip: c.Headers.stripped(), limits: map[rateKey]*limit.Table{}}
 	g.proxy = newProxy(g)
 	g.chain = []func(*call) error{
-		g.canonical, g.match, g.authenticate, g.entitle, g.upgrade, g.read, g.submitter, g.choose, g.answer,
+		g.canonical, g.match, g.authenticate, g.entitle, g.limit, g.upgrade, g.read, g.submitter, g.choose, g.answer,
 	}
 	g.SetCatalog(&manifest.Catalog{})
 	return g, nil
@@ -111,7 +115,8 @@ type call struct {
 
 	path      string // canonical, decoded
 	api       *manifest.API
-	target    *target // where it is answered live; nil: nowhere
+	target    *target      // where it is answered live; nil: nowhere
+	limiter   *limit.Table // nil: no limit
 	operation *openapi.Operation
 	params    map[string]string
 	public    bool // needs no token

@@ -120,6 +120,9 @@ func (p *proxy) serve(c *call) error {
 	if err != nil {
 		return err
 	}
+	if c.body == nil {
+		httpx.StreamBody(c.w, c.r)
+	}
 	going := &passage{target: c.target, identity: identity, body: &clientBody{ReadCloser: c.r.Body}}
 	ctx := context.WithValue(c.r.Context(), callKey{}, c)
 	ctx = context.WithValue(ctx, targetKey{}, going)

@@ -27,6 +27,7 @@ const (
 	codeUnavailable    = "service_unavailable"
 	codeTooLarge       = "request_too_large"
 	codeMediaType      = "unsupported_media_type"
+	codeRateLimit      = "rate_limit_exceeded"
 )
 
 // refusal is an answer of the gateway's own that is not a success.
@@ -75,7 +76,7 @@ func (g *Gateway) refuse(c *call, err error) string {
 		h["Allow"] = []string{ref.allow}
 	}
 	if ref.retry > 0 {
-		h["Retry-After"] = []string{strconv.Itoa(max(1, int(ref.retry/time.Second)))}
+		h["Retry-After"] = []string{strconv.Itoa(max(1, int((ref.retry+time.Second-1)/time.Second)))}
 	}
 	body, _ := json.Marshal(problem{
 		Type: g.problemType(ref.code), Title: http.StatusText(ref.status), Status: ref.status, Detail: ref.detail,

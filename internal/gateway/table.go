@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/sallyport-dev/sallyport/internal/limit"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 )
 
@@ -15,8 +16,9 @@ type table struct {
 
 // route is an API, and where it is answered live.
 type route struct {
-	api    *manifest.API
-	target *target // nil: nowhere in this environment
+	api     *manifest.API
+	target  *target      // nil: nowhere in this environment
+	limiter *limit.Table // nil: no limit
 }
 
 // SetCatalog makes the gateway route by catalog from the next call on. Calls
@@ -24,7 +26,7 @@ type route struct {
 func (g *Gateway) SetCatalog(catalog *manifest.Catalog) {
 	t := &table{routes: make(map[string]*route, len(catalog.APIs))}
 	for _, api := range catalog.APIs {
-		t.routes[api.BasePath] = &route{api, g.proxy.target(api)}
+		t.routes[api.BasePath] = &route{api, g.proxy.target(api), g.limiter(api)}
 	}
 	g.table.Store(t)
 }
@@ -50,7 +52,7 @@ func (g *Gateway) match(c *call) error {
 	if found == nil {
 		return notFound()
 	}
-	c.api, c.target = found.api, found.target
+	c.api, c.target, c.limiter = found.api, found.target, found.limiter
 	rest := strings.TrimPrefix(c.path, c.api.BasePath)
 	operation, params, allowed, ok := c.api.Document.Match(c.r.Method, rest)
 	if !ok && len(allowed) > 0 {

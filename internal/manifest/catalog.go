@@ -74,6 +74,7 @@ type RequestRules struct {
 	MaxBody      int64          // bytes of a body that has to be read: checked, or searched; 0: 1 MiB
 	TIN          *TINRule       // nil: the API knows no TIN
 	Submitter    *SubmitterRule // nil: the API knows no submitter
+	Rate         *RateRule      // of calls by one app; nil: no limit
 	PublicHealth bool           // GET <base>/healthcheck needs no token (CONTRACT 4.8)
 	IMAToken     bool           // the token may come in the header IMA-Token (CONTRACT 4.4)
 }
@@ -86,6 +87,12 @@ const (
 	ValidateOff     Validation = "off"
 	ValidateEnforce Validation = "enforce"
 )
+
+// RateRule bounds how often one app may call (CONTRACT 4.2).
+type RateRule struct {
+	PerSecond int64
+	Burst     int64 // at once, after a pause
+}
 
 // TINRule says where the provider's TIN travels (CONTRACT 5.2). Both places may
 // be given; when both carry one they must agree. A pointer with a segment * names

@@ -183,6 +183,8 @@ func TestEachMistakeIsOneClearLine(t *testing.T) {
 		{"validation that is not known", more("request: {validate: warn}"), `books/manifest.yaml:4: validate is "warn"; it must be "enforce" or "off"`},
 		{"a body that is too large", more("request: {max_body: 65MiB}"), `books/manifest.yaml:4: max_body is 65MiB; at most 64 MiB are allowed`},
 		{"a size that is none", more("request: {max_body: 1 MB}"), `books/manifest.yaml:4: max_body is "1 MB"; write it as 256KiB`},
+		{"a rate without its number", more("request: {rate: {burst: 5}}"), `books/manifest.yaml:4: rate has no per_second`},
+		{"a rate of none", more("request: {rate: {per_second: 0}}"), `books/manifest.yaml:4: per_second is 0; it must be a whole number from 1 to 1000000`},
 		{"a negative size", more("request: {max_body: -1}"), `books/manifest.yaml:4: max_body is -1; it must be a whole number from 1 to 67108864`},
 		{"a TIN nowhere", more("request: {tin: {required: true}}"), `books/manifest.yaml:4: tin does not say where the TIN travels`},
 		{"a TIN in the token", more("request: {tin: {header: Authorization}}"), `books/manifest.yaml:4: the header Authorization has a meaning of its own`},

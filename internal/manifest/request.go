@@ -108,6 +108,7 @@ func (r *apiReader) request(n *strictyaml.Node) {
 		"max_body":      r.maxBody,
 		"tin":           r.tin,
 		"submitter":     r.submitter,
+		"rate":          r.rate,
 		"public_health": r.Bool("public_health", &rules.PublicHealth),
 		"ima_token":     r.Bool("ima_token", &rules.IMAToken),
 	})
@@ -173,6 +174,24 @@ func (r *apiReader) submitter(n *strictyaml.Node) {
 		r.Problem(n, "submitter has no header; give the name under which the id travels, in a header or in the body's pairs")
 	}
 	r.api.Request.Submitter = rule
+}
+
+// highestRate is a rate that nobody means.
+const highestRate = 1_000_000
+
+func (r *apiReader) rate(n *strictyaml.Node) {
+	rule := &RateRule{}
+	r.Map(n, "rate", strictyaml.Fields{
+		"per_second": r.Int("per_second", 1, highestRate, &rule.PerSecond),
+		"burst":      r.Int("burst", 1, highestRate, &rule.Burst),
+	})
+	if n.Kind == strictyaml.Map && n.Get("per_second") == nil {
+		r.Problem(n, "rate has no per_second; give how many calls a second one app may make")
+	}
+	if rule.Burst == 0 {
+		rule.Burst = rule.PerSecond
+	}
+	r.api.Request.Rate = rule
 }
 
 // reserved lists headers that mean something to the gateway itself.

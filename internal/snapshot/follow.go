@@ -179,8 +179,9 @@ func (m *Model) apply(ctx context.Context, feed Feed, entries []Entry) error {
 		}
 		m.putRest(r)
 	}
-	m.move(entries[len(entries)-1].Seq)
+	// The others first: who awaits the change awaits all that follows from it.
 	feed.Changed(ctx, kinds)
+	m.move(entries[len(entries)-1].Seq)
 	return nil
 }
 
