@@ -135,28 +135,41 @@ func (p *Program) bootstrap(ctx context.Context, file, label string, days int) e
 
 func (p *Program) resetKeysCommand() *cobra.Command {
 	var file, env string
-	cmd := p.verb("reset-keys", "Give up an environment's signing keys, when the sealing key is lost, and make new ones",
-		`  sallyport reset-keys --config /etc/sallyport/sallyport.yaml --environment sandbox`,
+	var hashing bool
+	cmd := p.verb("reset-keys", "Go on after the sealing key, or the hashing key, is lost",
+		`  sallyport reset-keys --config /etc/sallyport/sallyport.yaml --environment sandbox   # the sealing key is lost
+  sallyport reset-keys --config /etc/sallyport/sallyport.yaml --hashing               # the hashing key is lost`,
 		func(cmd *cobra.Command, _ []string) error {
+			if hashing == (env != "") {
+				return usagef("say what is lost: --environment NAME for the sealing key's signing keys, or --hashing")
+			}
 			c, err := config.Load(file)
 			if err != nil {
 				return err
 			}
-			if err := p.confirm(cmd, "Every token of "+env+" dies, and verifiers have to fetch new keys. Reset?"); err != nil {
+			o := server.Options{Config: c, Getenv: p.Env, Logger: slog.New(slog.DiscardHandler), Now: clock}
+			question, done := "Every token of "+env+" dies, and verifiers have to fetch new keys. Reset?", "new signing keys for "+env
+			if hashing {
+				question, done = "Every client secret and operator token is dead then. Reset?", "the hashing key is accepted; make an operator token by bootstrap, and new secrets"
+			}
+			if err := p.confirm(cmd, question); err != nil {
 				return err
 			}
-			o := server.Options{Config: c, Getenv: p.Env, Logger: slog.New(slog.DiscardHandler), Now: clock}
-			if err := server.ResetKeys(cmd.Context(), o, market.Environment(env)); err != nil {
+			reset := func() error { return server.ResetKeys(cmd.Context(), o, market.Environment(env)) }
+			if hashing {
+				reset = func() error { return server.ResetHashing(cmd.Context(), o) }
+			}
+			if err := reset(); err != nil {
 				return started(err)
 			}
-			p.note("new signing keys for %s; start, or restart, its servers", env)
+			p.note("%s; start, or restart, the servers", done)
 			return nil
 		})
 	yesFlag(cmd)
 	cmd.Flags().StringVar(&file, "config", "", "`FILE` with the configuration")
-	cmd.Flags().StringVar(&env, "environment", "", "`NAME` of the environment")
+	cmd.Flags().StringVar(&env, "environment", "", "`NAME` of the environment whose signing keys nobody can open")
+	cmd.Flags().BoolVar(&hashing, "hashing", false, "accept the hashing key that the configuration names now")
 	_ = cmd.MarkFlagRequired("config") // fails only for a flag that is not there
-	_ = cmd.MarkFlagRequired("environment")
 	return cmd
 }
 

@@ -19,3 +19,15 @@ func (s *Store) Pin(ctx context.Context, name, value string) (pinned string, err
 	})
 	return pinned, err
 }
+
+// Repin replaces what is kept for name, on purpose, and records it.
+func (s *Store) Repin(ctx context.Context, name, value string) error {
+	return s.update(ctx, market.System, func(c *transaction) error {
+		err := c.put("replace a pin", nil,
+			`INSERT INTO pins (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
+		if err != nil {
+			return err
+		}
+		return c.Record(market.Change{Action: "reset", Kind: market.KindPlatform, ID: name})
+	})
+}

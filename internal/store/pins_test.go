@@ -14,5 +14,11 @@ func TestAPinKeepsItsFirstValue(t *testing.T) {
 				t.Errorf("after %s: %q, %v", value, got, err)
 			}
 		}
+		if err := s.Repin(t.Context(), "name", "third"); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Pin(t.Context(), "name", "first"); err != nil || got != "third" {
+			t.Errorf("after it was replaced: %q, %v", got, err)
+		}
 	})
 }
