@@ -12,8 +12,8 @@ export CGO_ENABLED = 0
 help:      ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
-run: build ## build and start the demo; Ctrl-C stops it, DATA=dir chooses its folder
-	@exec $(BIN) demo --data $(DATA)
+run: build ## build and start the demo; Ctrl-C stops it. DATA=dir chooses its folder, ARGS="--listen-sandbox 127.0.0.1:0" its addresses
+	@exec $(BIN) demo --data $(DATA) $(ARGS)
 
 build:     ## build bin/sallyport
 	@mkdir -p bin

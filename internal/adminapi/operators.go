@@ -114,7 +114,9 @@ func (h *Handler) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	case in.App != "" && !identifierForm(in.App, "app_"):
 		return market.Invalid("app", "must be an id that begins with app_")
 	}
-	revocation := market.Revocation{JTI: in.JTI, Org: id.Org(in.Org), App: id.App(in.App), Expires: expires.Add(leeway)}
+	// What was typed may be wrong, and a revocation that ends before its token
+	// would bring it back: it is kept as long as any token lives.
+	revocation := market.Revocation{JTI: in.JTI, Org: id.Org(in.Org), App: id.App(in.App), Expires: now.Add(maxTokenAge + leeway)}
 	if err := h.checkOwner(r, &revocation); err != nil {
 		return err
 	}

@@ -64,9 +64,6 @@ var faces = map[Dialect]face{
 // Lifetime is the dialect's default.
 func (d Dialect) Lifetime() time.Duration { return faces[d].lifetime }
 
-// Known reports whether there is such a dialect.
-func (d Dialect) Known() bool { _, ok := faces[d]; return ok }
-
 // answer appends the body of a token answer. Token, scope and type hold only
 // characters that JSON takes as they are (RFC 6749 §3.3, RFC 7515 §7.1).
 func (f face) answer(dst []byte, t *issued, expiresIn, notBefore int64) []byte {

@@ -8,9 +8,14 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/oauth"
+	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
 	"github.com/sallyport-dev/sallyport/internal/token"
 )
+
+// clockMargin is how far the clocks of nodes may differ: a revocation is kept
+// that much longer than its token.
+const clockMargin = time.Minute
 
 // strictForm is how revocation and introspection read: forms only (RFC 7009
 // §2.1, RFC 7662 §2.1).
@@ -52,7 +57,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 		actor := market.Actor{Kind: "app", ID: string(client.App.ID), From: httpx.RemoteAddr(r).String()}
 		err := s.Revoker.Revoke(r.Context(), actor, market.Revocation{
 			JTI: p.JTI, Org: client.Org.ID, App: client.App.ID,
-			Expires: time.Unix(p.Expires, 0).Add(s.Leeway + time.Second),
+			Expires: time.Unix(p.Expires, 0).Add(s.Leeway + clockMargin),
 		})
 		if err != nil {
 			return err
@@ -101,7 +106,6 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
 
 // active reports whether a verified token is honoured now.
 func (s *Server) active(p *token.Principal) bool {
-	c, revoked, ok := s.Model.ByToken(p.ClientID, id.Credential(p.Credential), p.JTI)
-	return ok && !revoked && c.App.Active && c.Org.Active && c.Credential != nil && !c.Credential.Revoked &&
-		p.IssuedAt >= c.NotBefore && p.Expires > s.Now().Unix()
+	c, revoked, known := s.Model.ByToken(p.ClientID, id.Credential(p.Credential), p.JTI)
+	return policy.Standing(p, c, known, revoked) == nil && p.Expires > s.Now().Unix()
 }

@@ -178,6 +178,9 @@ func (s *Server) mint(ctx context.Context, g *grant, typ string) (*issued, error
 		return nil, unavailable("there is no signing key")
 	}
 	c := g.client
+	if now, ok := s.Model.ByClientID(c.App.ClientID); !ok || now.NotBefore > c.NotBefore {
+		return nil, unavailable("the app's tokens were revoked while this one waited to be signed")
+	}
 	at := s.Now().Unix()
 	claims := token.Claims{
 		Issuer: s.Issuer, Audience: s.Audience, JTI: token.NewJTI(), Handle: token.NewHandle(),

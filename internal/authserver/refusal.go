@@ -112,7 +112,7 @@ func (s *Server) keep(r *http.Request, ref *refusal) {
 	}
 	kept := usage.Refusal{
 		Trace: httpx.Trace(r.Context()), At: s.Now(), Environment: s.Environment, Surface: "token",
-		Method: r.Method, Path: httpx.Redact(r.URL.Path), Status: ref.status, Code: string(ref.code), Reason: reason, Next: ref.next,
+		Method: httpx.Redact(r.Method), Path: httpx.Redact(r.URL.Path), Status: ref.status, Code: string(ref.code), Reason: reason, Next: ref.next,
 	}
 	key := usage.Key{Environment: s.Environment, Outcome: string(ref.code), Source: "token"}
 	if c := ref.client; c != nil {

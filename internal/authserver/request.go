@@ -22,14 +22,13 @@ const maxParameters = 64
 // request is a request to any of the endpoints, read once. Values that were
 // absent and values that were empty are both "" (RFC 6749 §3.2).
 type request struct {
-	grantType     string
-	clientID      string
-	clientSecret  secret.String
-	scope         string
-	assertion     bool // client_assertion was sent
-	token         secret.String
-	tokenTypeHint string
-	basic         *basicCredentials
+	grantType    string
+	clientID     string
+	clientSecret secret.String
+	scope        string
+	assertion    bool // client_assertion was sent
+	token        secret.String
+	basic        *basicCredentials
 }
 
 // basicCredentials is what an Authorization header brought.
@@ -55,8 +54,6 @@ func (q *request) put(name, value string) {
 		q.assertion = q.assertion || value != ""
 	case "token":
 		q.token = secret.New(value)
-	case "token_type_hint":
-		q.tokenTypeHint = value
 	}
 }
 

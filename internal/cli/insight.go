@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -142,7 +143,7 @@ func (p *Program) explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := m.Refusal(cmd.Context(), args[0])
+			r, err := m.Refusal(cmd.Context(), strings.TrimPrefix(args[0], "urn:trace:")) // as the answer's instance has it
 			if err != nil {
 				return err
 			}

@@ -22,6 +22,9 @@ const maxPrefix = 16
 // after its end, and its tokens must have ended by then.
 const longestLifetime = 48 * time.Hour
 
+// shortestLead is twice as long as a verifier may keep the key set.
+const shortestLead = 10 * time.Minute
+
 var (
 	environmentName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
 	prefixForm      = regexp.MustCompile(`^[a-z][a-z0-9]{1,15}$`)
@@ -85,6 +88,9 @@ func (e *Environment) check(bad func(where, format string, args ...any), where s
 	}
 	if e.TokenRequests < 0 {
 		bad(where+".token_requests_per_second", "must not be negative; 0 is no limit")
+	}
+	if e.KeyLead < Duration(shortestLead) {
+		bad(where+".key_lead", "must be at least %s: verifiers keep the key set for five minutes", shortestLead)
 	}
 	if e.KeyPeriod <= e.KeyLead {
 		bad(where+".key_period", "must be longer than key_lead")

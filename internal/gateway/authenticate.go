@@ -54,22 +54,22 @@ func (g *Gateway) bearer(c *call) (string, error) {
 		}
 	}
 	if len(values) == 0 {
-		return "", g.missingToken()
+		return "", g.missingToken("")
 	}
 	scheme, raw, hasScheme := strings.Cut(values[0], " ")
 	if !hasScheme && len(c.r.Header["Ima-Token"]) == 1 && c.api.Request.IMAToken && len(c.r.Header["Authorization"]) == 0 {
 		return values[0], nil // IMA-Token may come without a scheme
 	}
 	if !strings.EqualFold(scheme, "Bearer") || raw == "" {
-		return "", g.missingToken()
+		return "", g.missingToken(": the Authorization header does not begin with Bearer and a space")
 	}
 	return raw, nil
 }
 
-func (g *Gateway) missingToken() *refusal {
+func (g *Gateway) missingToken(how string) *refusal {
 	ref := &refusal{
 		status: http.StatusUnauthorized, code: codeInvalidRequest, bearer: true,
-		detail: "The access token is missing. Get one from the token endpoint and send it as Authorization: Bearer",
+		detail: "The access token is missing" + how + ". Get one from the token endpoint and send it as Authorization: Bearer",
 	}
 	if g.Options.MissingTokenIs400 {
 		ref.status = http.StatusBadRequest

@@ -147,6 +147,9 @@ func (g *Gateway) finish(c *call) {
 	outcome := c.outcome
 	if outcome == "" {
 		outcome = "ok"
+		if c.status == 0 {
+			outcome = "aborted" // nothing was answered: a panic, or nobody was there
+		}
 		if c.status >= http.StatusBadRequest {
 			outcome = "http_" + strconv.Itoa(c.status/100) + "xx"
 		}

@@ -114,7 +114,9 @@ func (p *proxy) transport(timeout time.Duration) *http.Transport {
 // serve passes a call on. The upstream's answer streams.
 func (p *proxy) serve(c *call) error {
 	if c.target == nil {
-		return unavailable("the API has no upstream in this environment")
+		ref := unavailable("the API has no upstream in this environment")
+		ref.detail, ref.next, ref.retry = "This API is not offered in this environment", "the operator gives the API an upstream here", time.Hour
+		return ref
 	}
 	identity, err := p.g.identity(c)
 	if err != nil {

@@ -161,7 +161,7 @@ func unavailable(reason string) *refusal {
 // keep remembers the refusal for whoever may ask why, by its trace id.
 func (g *Gateway) keep(c *call, ref *refusal, trace string) {
 	kept := usage.Refusal{
-		Trace: trace, At: g.Now(), Environment: g.Environment, Surface: "call", Method: c.r.Method, Path: httpx.Redact(c.path),
+		Trace: trace, At: g.Now(), Environment: g.Environment, Surface: "call", Method: httpx.Redact(c.r.Method), Path: httpx.Redact(c.path),
 		Status: ref.status, Code: ref.code, Reason: ref.reason, Next: ref.next,
 	}
 	if kept.Reason == "" {

@@ -56,30 +56,31 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 }
 
 // StreamBody makes r's body one that may be of any size and take any time, as
-// long as it does not stall for a minute.
+// long as whoever reads it is not kept waiting for a minute. What the reader
+// does between two reads is not the sender's fault, and does not count.
 func StreamBody(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.Body != http.NoBody {
+		deadline(w, 0)
 		r.Body = &stream{ReadCloser: r.Body, w: w}
 	}
 }
 
-// stream moves the deadline on while the body moves on.
+// stream cuts off a body that lets a read wait too long.
 type stream struct {
 	io.ReadCloser
 	w     http.ResponseWriter
-	moved time.Time
+	stall *time.Timer
 }
 
 // Read implements io.Reader.
 func (s *stream) Read(p []byte) (int, error) {
-	// Not at every read: over HTTP/2 it costs a message to the connection.
-	if now := time.Now(); now.Sub(s.moved) > stallTimeout/10 { //nolint:forbidigo // the network's clock, not ours
-		s.moved = now
-		deadline(s.w, stallTimeout)
+	// A timer, not a deadline: over HTTP/2 a deadline that passes ends the body
+	// for good, also while nobody reads.
+	if s.stall == nil {
+		s.stall = time.AfterFunc(stallTimeout, func() { deadline(s.w, time.Nanosecond) })
+	} else {
+		s.stall.Reset(stallTimeout)
 	}
-	n, err := s.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
-		deadline(s.w, 0) // the answer may take its time
-	}
-	return n, err
+	defer s.stall.Stop()
+	return s.ReadCloser.Read(p)
 }

@@ -31,8 +31,7 @@ func Handle(h HandlerFunc, fail func(w http.ResponseWriter, r *http.Request, err
 	})
 }
 
-// Limits of every listener. A body has no deadline of its own here: surfaces
-// that read bodies whole bound them, and the gateway streams.
+// Limits of every listener. Bodies have deadlines of their own; see body.go.
 const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute

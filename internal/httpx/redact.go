@@ -24,7 +24,7 @@ func Redact(s string) string {
 		s = strings.Clone(s[:longest]) + "…"
 	}
 	if len(s) < redactable {
-		return s
+		return strings.Clone(s)
 	}
 	return secretShape.ReplaceAllLiteralString(s, "[redacted]")
 }

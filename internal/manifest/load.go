@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 
@@ -177,7 +178,7 @@ func (l *loader) folders() []string {
 			if !slices.Contains(folders, folder) {
 				folders = append(folders, folder)
 			}
-		case name != productsFile && name != readmeFile:
+		case name != productsFile && name != readmeFile && path.Ext(name) != ".go": // a folder may be embedded in a program
 			l.problem(printable(name), 1, "is not part of a catalogue; beside the folders of APIs stand %s and %s", productsFile, readmeFile)
 		}
 	}

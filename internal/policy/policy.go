@@ -4,7 +4,7 @@
 // has the same answer at the gateway, in a diagnosis and in a test.
 //
 // The order of the questions is the gateway's: [Standing], [Product],
-// [Submitter], [Source]. Each returns nil or a [Refusal].
+// [Submitter], [Choose]. Each returns nil or a [Refusal].
 //
 // What it does not do: read requests, or write answers.
 package policy

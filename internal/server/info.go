@@ -44,7 +44,11 @@ func (s *Server) Info() Info {
 	return info
 }
 
-// ApplyCatalog applies the catalogue in files, unless it is the newest already.
+// byWhom is how a catalogue's version names who applied it.
+func byWhom(a market.Actor) string { return a.Kind + " " + a.ID }
+
+// ApplyCatalog applies the catalogue in files, unless it is the newest already,
+// or somebody else has applied another since.
 func (s *Server) ApplyCatalog(ctx context.Context, by market.Actor, files fs.FS) error {
 	catalog, err := manifest.Load(files, manifest.Options{Vars: s.Config.Catalog.Vars})
 	if err != nil {
@@ -62,8 +66,8 @@ func (s *Server) ApplyCatalog(ctx context.Context, by market.Actor, files fs.FS)
 	if err != nil {
 		return err
 	}
-	if len(newest) == 1 && newest[0].SHA256 == sha {
-		return nil
+	if len(newest) == 1 && (newest[0].SHA256 == sha || newest[0].By != byWhom(by)) {
+		return nil // it is there already, or somebody put another in its place
 	}
 	summary := strings.Join(manifest.Diff(s.catalog.Load(), catalog), "\n")
 	_, err = s.Market.ApplyCatalog(ctx, by, market.CatalogVersion{SHA256: sha, Bundle: bundle, Summary: summary}, catalog.Products)
@@ -93,7 +97,11 @@ func Bootstrap(ctx context.Context, o Options, label string, expires time.Time) 
 		return secret.String{}, err
 	}
 	defer s.close()
-	m := &market.Market{Store: s.store, Hasher: market.NewHasher(hashing), Now: o.Now, Environments: s.rules()}
+	hasher := market.NewHasher(hashing)
+	if err := s.pinHasher(ctx, hasher); err != nil {
+		return secret.String{}, err
+	}
+	m := &market.Market{Store: s.store, Hasher: hasher, Now: o.Now, Environments: s.rules()}
 	_, text, err := m.AddOperatorToken(ctx, market.System, label, expires)
 	return text, err
 }

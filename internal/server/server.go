@@ -51,15 +51,17 @@ type Server struct {
 	Market  *market.Market
 	started time.Time
 
-	store     *store.Store
-	following *following
-	rings     keyring.Rings
-	model     *snapshot.Model
-	meter     *usage.Meter
-	refusals  *usage.Refusals
-	catalog   atomic.Pointer[manifest.Catalog]
-	loading   sync.Mutex   // one catalogue at a time
-	compiled  atomic.Int64 // version of the catalogue that is routed
+	store      *store.Store
+	following  *following
+	rings      keyring.Rings
+	model      *snapshot.Model
+	meter      *usage.Meter
+	refusals   *usage.Refusals
+	catalog    atomic.Pointer[manifest.Catalog]
+	loading    sync.Mutex   // one catalogue at a time
+	tried      atomic.Int64 // version of the catalogue that was read last, whether it could be routed or not
+	keysBehind atomic.Bool  // a key set could not be read
+	compiled   atomic.Int64 // version of the catalogue that is routed
 
 	ca           *localca.Authority
 	environments []*environment // by name
@@ -84,6 +86,7 @@ const (
 	flushInterval = 5 * time.Second
 	feedPoll      = 500 * time.Millisecond
 	upkeep        = time.Minute
+	retryKeys     = time.Second
 	tokenLeeway   = 30 * time.Second // CONTRACT 4.1
 	feedRetention = 24 * time.Hour
 	feedKeep      = 10_000
@@ -126,7 +129,7 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if err := s.pinHasher(ctx, hasher); err != nil {
 		return err
 	}
-	s.following = &following{Store: s.store, model: s.model, head: s.store.Head}
+	s.following = &following{Store: s.store, model: s.model, head: s.store.Head, routed: s.routed}
 	s.Market = &market.Market{Store: s.following, Hasher: hasher, Now: s.Now, Environments: s.rules()}
 	if err := s.openRings(ctx, sealer); err != nil {
 		return err
@@ -284,15 +287,24 @@ func (s *Server) changed(ctx context.Context, kinds map[market.Kind]bool) {
 		s.reloadKeys(ctx)
 	}
 	if kinds[market.KindCatalog] {
-		if err := s.loadCatalog(ctx); err != nil {
-			s.Logger.ErrorContext(ctx, "cannot route by the new catalogue; going on with the old one", slog.Any("error", err))
-		}
+		// Beside the feed, which has revocations to bring while it compiles, and
+		// whose context ends before that.
+		go s.routeByNewest(context.WithoutCancel(ctx))
+	}
+}
+
+// routeByNewest routes by the newest catalogue, or goes on with the old one.
+func (s *Server) routeByNewest(ctx context.Context) {
+	if err := s.loadCatalog(ctx); err != nil && ctx.Err() == nil {
+		s.Logger.ErrorContext(ctx, "cannot route by the new catalogue; going on with the old one", slog.Any("error", err))
 	}
 }
 
 func (s *Server) reloadKeys(ctx context.Context) {
+	s.keysBehind.Store(false)
 	for _, e := range s.environments {
 		if err := e.ring.Reload(ctx); err != nil {
+			s.keysBehind.Store(true) // upkeep asks again, soon
 			s.Logger.ErrorContext(ctx, "cannot read the signing keys; going on with those that are known",
 				slog.String("environment", string(e.name)), slog.Any("error", err))
 		}
@@ -302,8 +314,9 @@ func (s *Server) reloadKeys(ctx context.Context) {
 // upkeep does what has to be done now and then: rotate keys that are due,
 // forget what is old, and catch up on what a change could not bring.
 func (s *Server) upkeep(ctx context.Context) error {
-	ticker := time.NewTicker(upkeep)
+	ticker, soon := time.NewTicker(upkeep), time.NewTicker(retryKeys)
 	defer ticker.Stop()
+	defer soon.Stop()
 	for {
 		for _, e := range s.environments {
 			if err := e.ring.Tick(ctx); err != nil && ctx.Err() == nil {
@@ -314,22 +327,42 @@ func (s *Server) upkeep(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			s.Logger.WarnContext(ctx, "cannot forget what is old", slog.Any("error", err))
 		}
-		select {
-		case <-ctx.Done():
+		if !s.rest(ctx, ticker, soon) {
 			return nil
-		case <-ticker.C:
 		}
 		s.reloadKeys(ctx)
 		if s.model.Catalog() != s.compiled.Load() {
-			s.changed(ctx, map[market.Kind]bool{market.KindCatalog: true})
+			s.routeByNewest(ctx)
 		}
 	}
 }
+
+// rest waits until upkeep is due, or until a key set that could not be read is
+// to be asked for again. It reports whether there is anything left to do.
+func (s *Server) rest(ctx context.Context, due, soon *time.Ticker) bool {
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-due.C:
+			return true
+		case <-soon.C:
+			if s.keysBehind.Load() {
+				s.reloadKeys(ctx)
+			}
+		}
+	}
+}
+
+// routed reports whether the newest catalogue was taken up, as far as it can be.
+func (s *Server) routed() bool { return s.tried.Load() >= s.model.Catalog() }
 
 // loadCatalog reads the newest catalogue and routes by it.
 func (s *Server) loadCatalog(ctx context.Context) error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
+	newest := s.model.Catalog()
+	defer s.tried.Store(newest)
 	if s.model.Catalog() == 0 {
 		s.catalog.Store(&manifest.Catalog{})
 		return nil

@@ -120,7 +120,14 @@ func (s *Server) environmentHandler(e *environment) http.Handler {
 	for path, h := range e.gateway.Routes() {
 		routes[path] = h
 	}
-	return s.record(string(e.name), e.gateway.Fail, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	fail := func(w http.ResponseWriter, r *http.Request, err error) {
+		if routes[r.URL.Path] != nil {
+			e.auth.Fail(w, r, err)
+			return
+		}
+		e.gateway.Fail(w, r, err)
+	}
+	return s.record(string(e.name), fail, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h := routes[r.URL.Path]; h != nil && r.URL.RawPath == "" {
 			h.ServeHTTP(w, r)
 			return

@@ -31,31 +31,39 @@ const (
 
 // Load reads the source whole, and replaces what the model held.
 func (m *Model) Load(ctx context.Context, source Source) error {
+	head, err := m.load(ctx, source)
+	if err == nil {
+		m.move(head)
+	}
+	return err
+}
+
+// load reads everything, and returns the change that the model shows then.
+func (m *Model) load(ctx context.Context, source Source) (head int64, err error) {
+	began := m.now()
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	// The head comes first: what changes while we read is in the feed after it.
-	head, err := source.Head(ctx)
-	if err != nil {
-		return fmt.Errorf("read the change feed's head: %w", err)
+	if head, err = source.Head(ctx); err != nil {
+		return 0, fmt.Errorf("read the change feed's head: %w", err)
 	}
 	fresh := New(m.now)
 	rest, err := source.Rest(ctx)
 	if err != nil {
-		return fmt.Errorf("read products and revocations: %w", err)
+		return 0, fmt.Errorf("read products and revocations: %w", err)
 	}
 	if err := source.Orgs(ctx, "", func(r OrgRecord) error { fresh.putOrg(r); return nil }); err != nil {
-		return fmt.Errorf("read organizations: %w", err)
+		return 0, fmt.Errorf("read organizations: %w", err)
 	}
 	if err := source.Apps(ctx, "", func(r AppRecord) error { fresh.putApp(r); return nil }); err != nil {
-		return fmt.Errorf("read apps: %w", err)
+		return 0, fmt.Errorf("read apps: %w", err)
 	}
 	m.mu.Lock()
 	m.orgs, m.apps, m.appsByID, m.credentials = fresh.orgs, fresh.apps, fresh.appsByID, fresh.credentials
 	m.mu.Unlock()
 	m.putRest(rest)
-	m.move(head)
-	m.checked.Store(m.now().UnixMilli())
-	return nil
+	m.checked.Store(began.UnixMilli())
+	return head, nil
 }
 
 // Follow keeps a loaded model fresh until ctx ends. A source that fails leaves
@@ -116,10 +124,12 @@ func (m *Model) catchUp(ctx context.Context, feed Feed) error {
 		began := m.now()
 		entries, err := m.changes(ctx, feed.Source)
 		if errors.Is(err, ErrPruned) {
-			if err := m.Load(ctx, feed.Source); err != nil {
+			head, err := m.load(ctx, feed.Source)
+			if err != nil {
 				return err
 			}
 			feed.Changed(ctx, map[market.Kind]bool{market.KindKeys: true, market.KindCatalog: true})
+			m.move(head)
 			return nil
 		}
 		if err != nil {

@@ -3,7 +3,7 @@
 // memory, kept fresh by the change feed. Issuing a token and passing a call
 // read nothing else (ADR 0003).
 //
-// [Model.Follow] reads the source whole once, then applies the feed: an entry
+// [Model.Load] reads the source whole once, [Model.Follow] applies the feed: an entry
 // names an aggregate, which is read again and swapped in. Reading again is
 // idempotent, so a change that was already part of the first read does no harm.
 //
@@ -266,11 +266,4 @@ func (m *Model) Age() time.Duration {
 		return time.Duration(1<<63 - 1)
 	}
 	return m.now().Sub(time.UnixMilli(checked))
-}
-
-// Size counts what the model holds.
-func (m *Model) Size() (orgs, apps, credentials, revocations int) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return len(m.orgs), len(m.apps), len(m.credentials), len(m.revoked)
 }

@@ -73,6 +73,7 @@ func (s *session) revocations() ([]market.Revocation, error) {
 func (c *transaction) AddRevocation(r market.Revocation) error {
 	return c.put("add a revocation", nil,
 		`INSERT INTO revocations (jti, org, app, expires, created) VALUES ($1, $2, $3, $4, $5)
-		 ON CONFLICT (jti) DO NOTHING`,
+		 ON CONFLICT (jti) DO UPDATE SET expires =
+		   CASE WHEN excluded.expires > revocations.expires THEN excluded.expires ELSE revocations.expires END`,
 		r.JTI, r.Org, r.App, millis(r.Expires), millis(r.Created))
 }

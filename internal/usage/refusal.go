@@ -28,8 +28,9 @@ type Refusal struct {
 }
 
 // Refusals keeps the newest refusals of this node in memory, a fixed number of
-// them; the oldest make room. Those whose owner is known have a ring of their
-// own, so that a flood from nowhere pushes out nobody's reasons.
+// them; the oldest make room. Those of a credential that is known have a ring of
+// their own, so that a flood from nowhere, or with a client_id that anybody can
+// read, pushes out nobody's reasons.
 type Refusals struct {
 	mu      sync.Mutex
 	owned   ring
@@ -60,7 +61,7 @@ func newRing(size int) ring {
 func (l *Refusals) Add(r Refusal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if r.Org == "" {
+	if r.Org == "" || r.Credential == "" {
 		l.unowned.add(r)
 		return
 	}
@@ -95,11 +96,8 @@ func (l *Refusals) Find(trace string) (Refusal, bool) {
 func (l *Refusals) Newest(org id.Org, limit int) []Refusal {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := l.owned.newest(org, limit)
-	if org == "" {
-		out = append(out, l.unowned.newest("", limit)...)
-		slices.SortStableFunc(out, func(a, b Refusal) int { return b.At.Compare(a.At) })
-	}
+	out := append(l.owned.newest(org, limit), l.unowned.newest(org, limit)...)
+	slices.SortStableFunc(out, func(a, b Refusal) int { return b.At.Compare(a.At) })
 	return out[:min(len(out), limit)]
 }
 

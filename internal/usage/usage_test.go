@@ -68,7 +68,7 @@ func TestNothingThatWasCountedIsLostToAStoreThatFails(t *testing.T) {
 func TestRefusalsKeepTheNewest(t *testing.T) {
 	l := usage.NewRefusals(3)
 	for i := range 5 {
-		l.Add(usage.Refusal{Trace: strconv.Itoa(i), Org: id.Org("org_" + strconv.Itoa(i%2)), At: time.Unix(int64(i), 0)})
+		l.Add(usage.Refusal{Trace: strconv.Itoa(i), Org: id.Org("org_" + strconv.Itoa(i%2)), Credential: "cred_1", At: time.Unix(int64(i), 0)})
 	}
 	for trace, want := range map[string]bool{"0": false, "1": false, "2": true, "4": true, "": false} {
 		if _, ok := l.Find(trace); ok != want {
@@ -78,7 +78,7 @@ func TestRefusalsKeepTheNewest(t *testing.T) {
 	if got := l.Newest("org_0", 10); len(got) != 2 || got[0].Trace != "4" || got[1].Trace != "2" {
 		t.Errorf("of org_0: %+v", got)
 	}
-	l.Add(usage.Refusal{Trace: "4", Org: "org_0", Reason: "again"})
+	l.Add(usage.Refusal{Trace: "4", Org: "org_0", Credential: "cred_1", Reason: "again"})
 	if got, ok := l.Find("4"); !ok || got.Reason != "again" {
 		t.Errorf("a trace that came twice: %+v, %v", got, ok)
 	}
@@ -86,11 +86,11 @@ func TestRefusalsKeepTheNewest(t *testing.T) {
 
 func TestNobodyHidesAnothersReason(t *testing.T) {
 	l := usage.NewRefusals(20)
-	l.Add(usage.Refusal{Trace: "mine", Org: "org_1", Reason: "mine"})
+	l.Add(usage.Refusal{Trace: "mine", Org: "org_1", Credential: "cred_1", Reason: "mine"})
 	l.Add(usage.Refusal{Trace: "mine", Reason: "a stranger's"})
-	l.Add(usage.Refusal{Trace: "mine", Org: "org_2", Reason: "another customer's"})
+	l.Add(usage.Refusal{Trace: "mine", Org: "org_2", Credential: "cred_2", Reason: "another customer's"})
 	for i := range 1000 {
-		l.Add(usage.Refusal{Trace: strconv.Itoa(i), Reason: "a flood"})
+		l.Add(usage.Refusal{Trace: strconv.Itoa(i), Org: "org_1", Reason: "a flood with a known client_id"})
 	}
 	if got, ok := l.Find("mine"); !ok || got.Reason != "mine" {
 		t.Errorf("got %+v, %v", got, ok)
