@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"log/slog"
 	"net/url"
 	"time"
 
@@ -54,6 +55,7 @@ func (g *Gateway) mock(c *call) error {
 		mediaType = "application/json"
 	}
 	c.status = res.Status
+	httpx.Note(c.r.Context(), slog.String("mock_rule", res.Rule))
 	httpx.WriteBody(c.w, res.Status, mediaType, res.Body)
 	return nil
 }

@@ -25,5 +25,5 @@ type Response struct {
 	Header http.Header
 	Body   []byte
 	Delay  time.Duration
-	Rule   string // the rule's name, or "example NAME"; for the log and the answer's header
+	Rule   string // the rule's name, or "example NAME"; for the log
 }

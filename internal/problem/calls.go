@@ -141,6 +141,18 @@ func callRequests() []Problem {
 			},
 		},
 		{
+			Code: "not_implemented", Surface: Call, Statuses: []int{501},
+			Title:   "There is no mock data",
+			Meaning: "The sandbox would answer with mock data, and the API's document has no example for this operation.",
+			Causes: []string{
+				"The operation is new, and nobody has written an example or a mock rule yet.",
+			},
+			Next: []string{
+				"Ask the operator to add an example to the document, or a mock rule.",
+				"Ask for live data in the sandbox: it needs a subscription with a contract, and where the API says so a TIN.",
+			},
+		},
+		{
 			Code: "method_not_allowed", Surface: Call, Statuses: []int{405},
 			Title:   "The path does not take this method",
 			Meaning: "The path exists, but for other methods, which the Allow header lists.",
