@@ -28,7 +28,7 @@ func (p *Portal) migrate(w http.ResponseWriter, _ *http.Request) error {
 		}
 		view.Moves = append(view.Moves, m)
 		if view.Check == "" {
-			view.Check, view.Seconds = tokenCommand(m.To[0].URL), int64(m.To[0].Lifetime/time.Second)
+			view.Check, view.Seconds = p.tokenCommand(m.To[0].URL), int64(m.To[0].Lifetime/time.Second)
 		}
 	}
 	return p.render(w, http.StatusOK, p.views.migrate, page{Title: "Move from v1 to v2", Section: sectionMigrate, Body: view})

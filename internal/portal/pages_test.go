@@ -70,13 +70,13 @@ func TestTheFirstCommandsAreOnesThatAShellTakes(t *testing.T) {
 	c := demo(t)
 	_, body := get(t, newPortal(t, config(c)).Handler(), "/")
 	pasted := commands(parse(t, body))
-	if len(pasted) != 4 {
-		t.Fatalf("the page has %d commands; want 4: %q", len(pasted), pasted)
+	if len(pasted) != 5 {
+		t.Fatalf("the page has %d commands; want 5: %q", len(pasted), pasted)
 	}
-	if have, want := shell(t, pasted[1]), "[-sS]\n[https://sandbox.sallyport.example/oauth2/token]\n[-u]\n[id:s]\n[-d]\n[grant_type=client_credentials]\n"; have != want {
+	if have, want := shell(t, pasted[2]), "[-sS]\n[https://sandbox.sallyport.example/oauth2/token]\n[-u]\n[id:s]\n[-d]\n[grant_type=client_credentials]\n"; have != want {
 		t.Errorf("the token command asks\n%swant\n%s", have, want)
 	}
-	have := shell(t, pasted[3])
+	have := shell(t, pasted[4])
 	for _, want := range []string{"[https://sandbox.sallyport.example" + c.APIs[0].BasePath, "[Authorization: Bearer t]", "[environment: sandbox]"} {
 		if !strings.Contains(have, want) {
 			t.Errorf("the call has no %s:\n%s", want, have)
@@ -85,6 +85,21 @@ func TestTheFirstCommandsAreOnesThatAShellTakes(t *testing.T) {
 	_, data, _ := strings.Cut(have, "[-d]\n[")
 	if !json.Valid([]byte(strings.TrimSuffix(data, "]\n"))) {
 		t.Errorf("the call's body is not JSON: %s", data)
+	}
+}
+
+func TestWithALocalAuthorityCurlIsToldOfIt(t *testing.T) {
+	c := config(demo(t))
+	c.LocalCA = true
+	_, body := get(t, newPortal(t, c).Handler(), "/")
+	pasted := commands(parse(t, body))
+	if len(pasted) != 6 || pasted[2] != "read -r CA" {
+		t.Fatalf("the page has %q", pasted)
+	}
+	for _, command := range []string{pasted[3], pasted[5]} {
+		if have := shell(t, "CA=/tmp/ca.pem; "+command); !strings.Contains(have, "[--cacert]\n[/tmp/ca.pem]\n") {
+			t.Errorf("curl is not told:\n%s", have)
+		}
 	}
 }
 
@@ -248,7 +263,7 @@ func TestMarkupOfACatalogueStaysText(t *testing.T) {
 		t.Errorf("the overview links to %q; want only %q", web, want)
 	}
 	_, body = get(t, h, "/")
-	if call := commands(parse(t, body))[3]; !strings.Contains(shell(t, call), "[https://sandbox.sallyport.example/evil"+evil+"/]") {
+	if call := commands(parse(t, body))[4]; !strings.Contains(shell(t, call), "[https://sandbox.sallyport.example/evil"+evil+"/]") {
 		t.Errorf("the URL of the call is not one word of a shell: %s", call)
 	}
 }

@@ -37,6 +37,7 @@ type Config struct {
 	Name         string                   // of the marketplace, in every title
 	Catalog      func() *manifest.Catalog // as it is now; nil counts as empty
 	Environments []Environment            // in the order in which they are shown
+	LocalCA      bool                     // the environments' certificates are a local CA's: curl has to be told
 	Logger       *slog.Logger
 }
 

@@ -22,6 +22,7 @@ type stepsView struct {
 	API         apiCard
 	Operation   string
 	Mock        bool // the answer is mock data
+	LocalCA     bool // $CA has to name the local CA's certificate
 }
 
 // steps are the first steps, in the sandbox if there is one. It returns nil if
@@ -38,14 +39,14 @@ func (p *Portal) steps() *stepsView {
 		return nil
 	}
 	view := &stepsView{
-		Environment: env.Name, Lifetime: duration(endpoint.Lifetime), Token: tokenCommand(endpoint.URL),
+		Environment: env.Name, Lifetime: duration(endpoint.Lifetime), Token: p.tokenCommand(endpoint.URL), LocalCA: p.LocalCA,
 		Mock: env.Name == string(market.Sandbox),
 	}
 	for _, api := range p.catalog().APIs {
 		if op, body := firstCall(api); op != nil {
 			view.API = apiCard{Name: api.Name, Title: api.Title}
 			view.Operation = op.Summary
-			view.Call = callCommand(env.BaseURL+api.BasePath+op.Template, op.Method, body, view.Mock)
+			view.Call = p.callCommand(env.BaseURL+api.BasePath+op.Template, op.Method, body, view.Mock)
 			break
 		}
 	}
@@ -84,20 +85,28 @@ func firstCall(api *manifest.API) (*openapi.Operation, []byte) {
 	return nil, nil
 }
 
+// curl begins a command.
+func (p *Portal) curl() string {
+	if p.LocalCA {
+		return `curl -sS --cacert "$CA" `
+	}
+	return "curl -sS "
+}
+
 // tokenCommand asks for a token by HTTP Basic: curl hides what it is given so
 // from the list of processes.
-func tokenCommand(url string) string {
-	return "curl -sS " + quoted(url) + " \\\n" +
+func (p *Portal) tokenCommand(url string) string {
+	return p.curl() + quoted(url) + " \\\n" +
 		"  -u \"$CLIENT_ID:$CLIENT_SECRET\" \\\n" +
 		"  -d grant_type=client_credentials"
 }
 
 // callCommand calls an operation, for mock data if that is asked for: a caller
 // who is subscribed would else send an example to a live system.
-func callCommand(url, method string, body []byte, mock bool) string {
-	lines := []string{"curl -sS " + quoted(url)}
+func (p *Portal) callCommand(url, method string, body []byte, mock bool) string {
+	lines := []string{p.curl() + quoted(url)}
 	if method != http.MethodPost {
-		lines[0] = "curl -sS -X " + method + " " + quoted(url)
+		lines[0] = p.curl() + "-X " + method + " " + quoted(url)
 	}
 	lines = append(lines, `-H "Authorization: Bearer $ACCESS_TOKEN"`, "-H 'Content-Type: application/json'")
 	if mock {

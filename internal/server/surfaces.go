@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/api"
@@ -155,7 +156,7 @@ func (s *Server) people() (management, developers http.Handler, err error) {
 		Environments: names, Now: s.Now, Logger: s.Logger,
 	})
 	p, err := portal.New(portal.Config{
-		Name: s.Config.Name, Catalog: func() *manifest.Catalog { return s.catalog.Load() }, Environments: shown, Logger: s.Logger,
+		Name: s.Config.Name, Catalog: func() *manifest.Catalog { return s.catalog.Load() }, Environments: shown, LocalCA: s.localCA(), Logger: s.Logger,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -167,6 +168,13 @@ func (s *Server) record(surface string, fail func(http.ResponseWriter, *http.Req
 	return httpx.Record(h, httpx.Recording{
 		Logger: s.Logger, Surface: surface, Now: s.Now, Fail: fail,
 		Trace: httpx.TraceHeaders{Accept: s.Config.Headers.TraceAccept, Answer: s.Config.Headers.Trace},
+	})
+}
+
+// localCA reports whether callers have to be told of our own authority.
+func (s *Server) localCA() bool {
+	return slices.ContainsFunc(s.environments, func(e *environment) bool {
+		return e.config.TLS.Certificate == "" && !e.config.Plain && e.config.URL == ""
 	})
 }
 
