@@ -30,9 +30,9 @@ func (s *site) app(m *client.Management, clientID string) api.App {
 	return api.App{}
 }
 
-// A change by an operator stops the next call within a second, at a gateway
+// A change by an operator stops the very next call, at a gateway
 // that has the token verified and remembered.
-func TestChangesReachTheNextCallWithinASecond(t *testing.T) {
+func TestAnAcknowledgedChangeShowsInTheNextCall(t *testing.T) {
 	s := start(t)
 	m := s.operator()
 	e := s.Environments["production"]
