@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) catalogCommand() *cobra.Command {
@@ -17,6 +19,22 @@ func (p *Program) catalogCommand() *cobra.Command {
 		`  sallyport catalog apply ./catalog --dry-run
   sallyport catalog apply ./catalog`,
 		p.catalogApply(), p.catalogShow(), p.catalogHistory())
+}
+
+// confirmRemovals asks before a catalogue takes something away.
+func (p *Program) confirmRemovals(cmd *cobra.Command, m *client.Management, files map[string]string) error {
+	plan, err := m.ApplyCatalog(cmd.Context(), api.CatalogPut{Files: files, DryRun: true})
+	if err != nil {
+		return err
+	}
+	removed := slices.DeleteFunc(slices.Clone(plan.Diff), func(line string) bool { return !strings.Contains(line, " removed") })
+	if len(removed) == 0 {
+		return nil
+	}
+	for _, line := range removed {
+		p.note("%s", line)
+	}
+	return p.confirm(cmd, "The catalogue takes that away. Apply it?")
 }
 
 func (p *Program) catalogApply() *cobra.Command {
@@ -32,6 +50,11 @@ func (p *Program) catalogApply() *cobra.Command {
 			m, err := p.management()
 			if err != nil {
 				return err
+			}
+			if !dry {
+				if err := p.confirmRemovals(cmd, m, files); err != nil {
+					return err
+				}
 			}
 			result, err := m.ApplyCatalog(cmd.Context(), api.CatalogPut{Files: files, DryRun: dry})
 			if err != nil {
@@ -57,6 +80,11 @@ func (p *Program) catalogApply() *cobra.Command {
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveFilterDirs
 	}
+	cmd.Long = `Check a catalogue, say what it changes, and put it in force: all or nothing.
+
+The folder replaces the whole catalogue that is in force: what it no longer names
+is removed, and its products are retired. If that is so, it is asked about first.`
+	yesFlag(cmd)
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "check and compare only")
 	return cmd
 }

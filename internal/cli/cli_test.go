@@ -173,6 +173,19 @@ func TestACatalogueIsAppliedFromAFolder(t *testing.T) {
 	}
 	get[api.List[api.CatalogVersion]](t, w, "catalog", "history")
 	w.ok(t, "catalog", "history")
+	smaller := t.TempDir()
+	if err := os.CopyFS(smaller, catalog.Files); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(smaller, "pharmacy-claims-v1")); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.run(t, "catalog", "apply", smaller); r.code != ExitUsage || !strings.Contains(r.stderr, "API pharmacy-claims-v1: removed") || !strings.Contains(r.stderr, "add --yes") {
+		t.Errorf("a removal, unasked: %+v", r)
+	}
+	if got := get[api.CatalogResult](t, w, "catalog", "apply", smaller, "--yes"); !got.Applied || got.Version != 2 {
+		t.Errorf("with --yes: %+v", got)
+	}
 
 	write(t, filepath.Join(dir, "nonsense.txt"), "x")
 	write(t, filepath.Join(dir, "products.yaml"), "nonsense: true\n")
