@@ -9,7 +9,7 @@ import (
 func appendClaims(b []byte, c *Claims) []byte {
 	b = appendMember(append(b, '{'), `"iss":`, c.Issuer)
 	b = appendMember(append(b, ','), `"sub":`, c.ClientID)
-	b = appendMember(append(b, ','), `"aud":`, c.Audience)
+	b = appendAudience(append(b, `,"aud":`...), c.Audience)
 	b = appendMember(append(b, ','), `"client_id":`, c.ClientID)
 	b = appendNumber(append(b, ','), `"iat":`, c.IssuedAt)
 	b = appendNumber(append(b, ','), `"nbf":`, c.NotBefore)
@@ -20,16 +20,40 @@ func appendClaims(b []byte, c *Claims) []byte {
 	b = appendMember(append(b, ','), `"org":`, c.Org)
 	b = appendMember(append(b, ','), `"env":`, c.Environment)
 	b = appendOptional(b, `,"cred":`, c.Credential)
+	b = c.Confirmation.append(b)
 	b = appendMember(append(b, ','), `"application_name":`, c.ApplicationName)
 	b = appendMember(append(b, ','), `"developer_email":`, c.DeveloperEmail)
-	b = append(b, `,"api_product_list":[`...)
-	for i, product := range c.Products {
+	return append(appendList(append(b, `,"api_product_list":`...), c.Products), '}')
+}
+
+// appendAudience appends one audience as a string, several as an array.
+func appendAudience(b []byte, audience []string) []byte {
+	if len(audience) == 1 {
+		return appendString(b, audience[0])
+	}
+	return appendList(b, audience)
+}
+
+func appendList(b []byte, list []string) []byte {
+	b = append(b, '[')
+	for i, s := range list {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(b, product)
+		b = appendString(b, s)
 	}
-	return append(b, ']', '}')
+	return append(b, ']')
+}
+
+// append appends the claim cnf, if there is one.
+func (c Confirmation) append(b []byte) []byte {
+	switch {
+	case c.Certificate != "":
+		return append(appendMember(b, `,"cnf":{"x5t#S256":`, c.Certificate), '}')
+	case c.Key != "":
+		return append(appendMember(b, `,"cnf":{"jkt":`, c.Key), '}')
+	}
+	return b
 }
 
 // appendIdentity appends the claims as a JSON object.

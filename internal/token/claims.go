@@ -8,21 +8,29 @@ import (
 // Claims is what an access token says (CONTRACT 3.2). Times are Unix seconds
 // (NumericDate, RFC 7519 §2).
 type Claims struct {
-	Issuer          string // iss
-	Audience        string // aud, a string
-	JTI             string // jti: [NewJTI]
-	Handle          string // access_token: [NewHandle]; a secret, never logged
-	ClientID        string // client_id and sub (RFC 9068 §2.2)
-	Scope           string // scope; none if empty
-	Org             string // org
-	Environment     string // env
-	Credential      string // cred, the secret that was used; none if empty
-	ApplicationName string // application_name
-	DeveloperEmail  string // developer_email
+	Issuer          string       // iss
+	Audience        []string     // aud; one is written as a string (RFC 7519 §4.1.3)
+	JTI             string       // jti: [NewJTI]
+	Handle          string       // access_token: [NewHandle]; a secret, never logged
+	ClientID        string       // client_id and sub (RFC 9068 §2.2)
+	Scope           string       // scope; none if empty
+	Org             string       // org
+	Environment     string       // env
+	Credential      string       // cred, what the client authenticated by; none if empty
+	Confirmation    Confirmation // cnf; none if zero
+	ApplicationName string       // application_name
+	DeveloperEmail  string       // developer_email
 	Products        []string
 	IssuedAt        int64 // iat
 	NotBefore       int64 // nbf
 	Expires         int64 // exp
+}
+
+// Confirmation says which key whoever presents a token has to hold: one, or none
+// (RFC 7800 §3.1).
+type Confirmation struct {
+	Certificate string // x5t#S256: the SHA-256 of a certificate, base64url (RFC 8705 §3.1)
+	Key         string // jkt: the thumbprint of a DPoP key (RFC 9449 §6.1)
 }
 
 // IdentityClaims is what an upstream is told about a call (CONTRACT 4.5).

@@ -122,7 +122,7 @@ func newVerifier(tb testing.TB, keys token.Keys, c *clock) *token.Verifier {
 // sample is the claims of the token printed in S002, with ours.
 func sample() *token.Claims {
 	return &token.Claims{
-		Issuer: issuer, Audience: audience,
+		Issuer: issuer, Audience: []string{audience},
 		JTI: "c64880c0-ad1a-4571-8bcb-6bb64d5adea8", Handle: "dsRoE33HV3nzdb8wjMaYkERf8UQy",
 		ClientID: "a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4", Scope: "read_healthcheck", Org: "org_abcdefghijklmnopqrstuvwxyz",
 		Environment: environment, Credential: "cred_abcdefghijklmnopqrstuvwxyz",

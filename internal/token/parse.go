@@ -49,15 +49,19 @@ func (h *header) accessToken() bool {
 
 // claims is what is read of an access token's claims.
 type claims struct {
-	Issuer          string   `json:"iss"`
-	Audience        audience `json:"aud"`
-	JTI             string   `json:"jti"`
-	Subject         string   `json:"sub"`
-	ClientID        string   `json:"client_id"`
-	Scope           string   `json:"scope"`
-	Org             string   `json:"org"`
-	Environment     string   `json:"env"`
-	Credential      string   `json:"cred"`
+	Issuer       string   `json:"iss"`
+	Audience     audience `json:"aud"`
+	JTI          string   `json:"jti"`
+	Subject      string   `json:"sub"`
+	ClientID     string   `json:"client_id"`
+	Scope        string   `json:"scope"`
+	Org          string   `json:"org"`
+	Environment  string   `json:"env"`
+	Credential   string   `json:"cred"`
+	Confirmation *struct {
+		Certificate string `json:"x5t#S256"`
+		Key         string `json:"jkt"`
+	} `json:"cnf"`
 	ApplicationName string   `json:"application_name"`
 	Products        []string `json:"api_product_list"`
 	IssuedAt        date     `json:"iat"`

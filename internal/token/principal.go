@@ -1,6 +1,9 @@
 package token
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Principal is what a verified token says: who calls, and for what. It is shared
 // by all calls with the token, and must not be changed.
@@ -14,9 +17,22 @@ type Principal struct {
 	ApplicationName string
 	Scope           string
 	Products        []string
-	IssuedAt        int64 // Unix seconds, as all times here
-	NotBefore       int64
-	Expires         int64
+	// Resources are the resources that the token is for (RFC 8707), if it is not
+	// for all of the environment.
+	Resources    []string
+	Confirmation Confirmation // zero: a bearer token
+	IssuedAt     int64        // Unix seconds, as all times here
+	NotBefore    int64
+	Expires      int64
+}
+
+// For reports whether the token is for a resource, an absolute URI: one of its own,
+// or one below it by whole segments of the path.
+func (p *Principal) For(resource string) bool {
+	return p.Resources == nil || slices.ContainsFunc(p.Resources, func(own string) bool {
+		rest, ok := strings.CutPrefix(resource, strings.TrimSuffix(own, "/"))
+		return ok && (rest == "" || rest[0] == '/')
+	})
 }
 
 // HasProduct reports whether the token names the product (CONTRACT 3.3). That

@@ -20,9 +20,12 @@ type Keys interface {
 
 // VerifierConfig is what a verifier needs. Fields without a default must be set.
 type VerifierConfig struct {
-	Ring        Keys
-	Issuer      string // the iss of the environment
-	Audience    string // among the aud
+	Ring     Keys
+	Issuer   string // the iss of the environment
+	Audience string // among the aud: the token is for all of the environment
+	// Resources begins the identifiers of the environment's resources (RFC 8707):
+	// a token may be for some of those instead. Empty: it may not.
+	Resources   string
 	Environment string // the env
 	// Leeway is how far exp, nbf and iat may be off; default 30 seconds
 	// (CONTRACT 4.1). A ring's leeway must not be shorter.
@@ -42,6 +45,7 @@ const (
 type Verifier struct {
 	keys                          Keys
 	issuer, audience, environment string
+	resources                     string
 	leeway                        int64 // seconds
 	now                           func() time.Time
 
@@ -70,7 +74,7 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 		c.CacheSize = DefaultCacheSize
 	}
 	v := &Verifier{
-		keys: c.Ring, issuer: c.Issuer, audience: c.Audience, environment: c.Environment,
+		keys: c.Ring, issuer: c.Issuer, audience: c.Audience, environment: c.Environment, resources: c.Resources,
 		leeway: int64(c.Leeway / time.Second), now: c.Now,
 	}
 	if c.CacheSize > 0 {
@@ -111,6 +115,9 @@ func (v *Verifier) Verify(raw string) (*Principal, error) {
 		return nil, err
 	}
 	e := &entry{c.principal(), key}
+	if !slices.Contains(c.Audience, v.audience) {
+		e.Resources = v.ours(c.Audience)
+	}
 	if err := v.inTime(&e.Principal); err != nil {
 		return nil, err
 	}
@@ -139,7 +146,7 @@ func (v *Verifier) check(c *claims) error {
 	switch {
 	case c.Issuer != v.issuer: // RFC 8725 §3.8
 		return refuse(WrongIssuer)
-	case !slices.Contains(c.Audience, v.audience): // RFC 8725 §3.9
+	case !slices.Contains(c.Audience, v.audience) && len(v.ours(c.Audience)) == 0: // RFC 8725 §3.9
 		return refuse(WrongAudience)
 	case c.Environment != v.environment: // CONTRACT 1.2
 		return refuse(WrongEnvironment)
@@ -147,8 +154,21 @@ func (v *Verifier) check(c *claims) error {
 		return refuse(MissingClaim)
 	case c.Subject != c.ClientID:
 		return refuse(WrongSubject)
+	case c.Confirmation != nil && (c.Confirmation.Certificate == "") == (c.Confirmation.Key == ""): // none, or two
+		return refuse(UnknownConfirmation)
 	}
 	return nil
+}
+
+// ours returns the resources of this environment among an audience.
+func (v *Verifier) ours(audience []string) []string {
+	if v.resources == "" {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(audience), func(resource string) bool {
+		rest, ok := strings.CutPrefix(resource, v.resources)
+		return !ok || rest != "" && rest[0] != '/'
+	})
 }
 
 // inTime judges the times, in whole seconds (RFC 7519 §4.1.4, §4.1.5).
@@ -169,6 +189,9 @@ func (c *claims) principal() Principal {
 		Issuer: c.Issuer, ClientID: c.ClientID, JTI: c.JTI, Org: c.Org, Credential: c.Credential,
 		Environment: c.Environment, ApplicationName: c.ApplicationName, Scope: c.Scope, Products: c.Products,
 		IssuedAt: c.IssuedAt.second, NotBefore: c.NotBefore.second, Expires: c.Expires.second,
+	}
+	if c.Confirmation != nil {
+		p.Confirmation = Confirmation{Certificate: c.Confirmation.Certificate, Key: c.Confirmation.Key}
 	}
 	if !c.NotBefore.given {
 		p.NotBefore = p.IssuedAt
