@@ -42,7 +42,7 @@ func (m *Market) AddCredential(ctx context.Context, by Actor, in NewCredential) 
 		var hint string
 		text, hint = NewSecret(rules.SecretPrefix)
 		c = Credential{
-			ID: id.NewCredential(), App: a.ID, Label: in.Label, Hint: hint, Hash: m.Hasher.Hash(text.Reveal()),
+			ID: id.NewCredential(), App: a.ID, Kind: ClientSecret, Label: in.Label, Hint: hint, Hash: m.Hasher.Hash(text.Reveal()),
 			Created: now, CreatedBy: by.Kind + " " + by.ID, Expires: in.Expires,
 		}
 		if err := tx.PutCredential(c); err != nil {

@@ -59,8 +59,33 @@ type App struct {
 	TokenLifetime  time.Duration  // 0: by product, then by dialect (CONTRACT 2.7)
 	ReuseWindow    *time.Duration // nil: the environment's (CONTRACT 2.8); 0: never the same token twice
 	NotBefore      int64          // epoch second before which its tokens are revoked; 0: none
+	Binding        Binding        // what its tokens must be bound to
+	Oversees       Oversight      // whose tokens it may introspect and revoke beside its own
 	Created        time.Time
 }
+
+// Binding says that an app gets no token but one that is bound to a key of its
+// own, so that a stolen one is of no use. An app that needs no binding gets bound
+// tokens all the same when it brings a certificate or a proof.
+type Binding string
+
+// The bindings.
+const (
+	Unbound            Binding = ""
+	BoundToCertificate Binding = "certificate" // RFC 8705 §3
+	BoundToDPoP        Binding = "dpop"        // RFC 9449 §6
+)
+
+// Oversight says whose tokens an app may introspect and revoke. More than its own
+// is the operator's to grant.
+type Oversight string
+
+// The oversights.
+const (
+	OwnTokens          Oversight = ""
+	OrganizationTokens Oversight = "organization"
+	EnvironmentTokens  Oversight = "environment"
+)
 
 // AppState says whether an app may get tokens and call.
 type AppState string
@@ -71,20 +96,44 @@ const (
 	AppDisabled AppState = "disabled"
 )
 
-// Credential is one client secret of an app; several may be live at once
-// (CONTRACT 6.3). The secret itself is known only to whoever was shown it.
+// Credential is one thing that an app authenticates by: a secret, a key, a
+// certificate. Several may be live at once (CONTRACT 6.3). A secret itself is known
+// only to whoever was shown it.
 type Credential struct {
-	ID           id.Credential
-	App          id.App
-	Label        string
-	Hint         string // its first characters, to recognize it by
+	ID    id.Credential
+	App   id.App
+	Kind  CredentialKind
+	Label string
+	Hint  string // to recognize it by: a secret's first characters, the start of a thumbprint
+	// Hash is what a secret is found by. Of the other kinds it is the SHA-256 of
+	// the app and the material: an app has nothing twice.
 	Hash         Hash
+	Material     string // what is held of a kind that is no secret of ours; see the kinds
 	Created      time.Time
 	CreatedBy    string
 	Expires      time.Time // zero: never
 	Revoked      time.Time // zero: not
 	LastUsed     time.Time // zero: never; to the nearest flush
 	LastUsedFrom string    // network of the last use: /24 or /48
+}
+
+// CredentialKind says what a credential is, and so by which method of client
+// authentication it is used (CONTRACT 2.3).
+type CredentialKind string
+
+// The kinds. Material is what the comment says.
+const (
+	ClientSecret   CredentialKind = "secret"          // empty
+	ImportedSecret CredentialKind = "imported_secret" // a slow hash made elsewhere, until it was used once
+	PublicKey      CredentialKind = "public_key"      // a public JWK; private_key_jwt (RFC 7523)
+	KeySetURL      CredentialKind = "jwks_uri"        // where the client publishes its keys; private_key_jwt
+	Certificate    CredentialKind = "certificate"     // x5t#S256 of it; self_signed_tls_client_auth (RFC 8705 §2.2)
+	CertifiedName  CredentialKind = "certified_name"  // "san_dns:…" and so on; tls_client_auth (RFC 8705 §2.1)
+)
+
+// CredentialKinds lists the kinds.
+func CredentialKinds() []CredentialKind {
+	return []CredentialKind{ClientSecret, ImportedSecret, PublicKey, KeySetURL, Certificate, CertifiedName}
 }
 
 // Live reports whether the secret authenticates at now.

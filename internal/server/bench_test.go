@@ -75,7 +75,8 @@ func (c crowd) Apps(_ context.Context, _ id.App, yield func(snapshot.AppRecord) 
 		}}
 		for n := range 2 {
 			r.Credentials = append(r.Credentials, market.Credential{
-				ID: id.Credential(fmt.Sprintf("cred_%020d_%d", i, n)), App: r.App.ID, Hash: c.hasher.Hash(benchSecret(i, n)),
+				Kind: market.ClientSecret,
+				ID:   id.Credential(fmt.Sprintf("cred_%020d_%d", i, n)), App: r.App.ID, Hash: c.hasher.Hash(benchSecret(i, n)),
 			})
 		}
 		if err := yield(r); err != nil {

@@ -40,24 +40,29 @@ func (m *Model) putApp(r AppRecord) {
 	a := &App{
 		ID: r.App.ID, Org: r.App.Org, Environment: r.App.Environment, Name: r.App.Name, DeveloperEmail: r.App.DeveloperEmail,
 		ClientID: r.App.ClientID, Active: r.App.State == market.AppActive, TokenLifetime: r.App.TokenLifetime,
-		ReuseWindow: r.App.ReuseWindow, NotBefore: r.App.NotBefore,
+		ReuseWindow: r.App.ReuseWindow, NotBefore: r.App.NotBefore, Binding: r.App.Binding, Oversees: r.App.Oversees,
 	}
 	if len(r.App.Products) > 0 {
 		a.Products = slices.Sorted(slices.Values(r.App.Products))
 	}
 	a.credentials = make([]*Credential, len(r.Credentials))
 	for i, c := range r.Credentials {
-		a.credentials[i] = &Credential{ID: c.ID, Hash: c.Hash, Revoked: !c.Revoked.IsZero(), app: a}
+		a.credentials[i] = &Credential{
+			ID: c.ID, Kind: c.Kind, Hash: c.Hash, Label: c.Label, Hint: c.Hint, Material: c.Material, Revoked: !c.Revoked.IsZero(), app: a,
+		}
 		if !c.Expires.IsZero() {
 			a.credentials[i].Expires = c.Expires.UnixMilli()
 		}
 	}
+	slices.SortFunc(a.credentials, func(a, b *Credential) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget(a.ID)
 	m.apps[a.ClientID], m.appsByID[a.ID] = a, a
 	for _, c := range a.credentials {
-		m.credentials[c.Hash] = c
+		if c.Kind == market.ClientSecret {
+			m.credentials[c.Hash] = c
+		}
 	}
 }
 

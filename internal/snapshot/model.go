@@ -93,7 +93,24 @@ type App struct {
 	TokenLifetime  time.Duration
 	ReuseWindow    *time.Duration
 	NotBefore      int64
-	credentials    []*Credential
+	Binding        market.Binding
+	Oversees       market.Oversight
+	credentials    []*Credential // by id
+}
+
+// Credentials returns the app's credentials, the dead ones too. The slice is not
+// to be changed.
+func (a *App) Credentials() []*Credential { return a.credentials }
+
+// credential returns the app's credential with that id, nil if it has none.
+func (a *App) credential(cred id.Credential) *Credential {
+	i, ok := slices.BinarySearchFunc(a.credentials, cred, func(c *Credential, cred id.Credential) int {
+		return strings.Compare(string(c.ID), string(cred))
+	})
+	if !ok {
+		return nil
+	}
+	return a.credentials[i]
 }
 
 // Takes reports whether the app is not narrowed to products without this one.
@@ -105,14 +122,22 @@ func (a *App) Takes(product string) bool {
 	return ok
 }
 
-// Credential is a client secret as the hot paths see it. It is never changed.
+// Credential is what an app authenticates by as the hot paths see it. It is never
+// changed.
 type Credential struct {
-	ID      id.Credential
-	Hash    market.Hash
-	Expires int64 // Unix milliseconds; 0: never
-	Revoked bool
-	app     *App
+	ID       id.Credential
+	Kind     market.CredentialKind
+	Hash     market.Hash
+	Label    string
+	Hint     string
+	Material string // see the kinds
+	Expires  int64  // Unix milliseconds; 0: never
+	Revoked  bool
+	app      *App
 }
+
+// Live reports whether it authenticates at now.
+func (c *Credential) Live(now time.Time) bool { return !c.Revoked && !c.ExpiredAt(now) }
 
 // ExpiredAt reports whether the secret had expired at now.
 func (c *Credential) ExpiredAt(now time.Time) bool {
@@ -165,7 +190,8 @@ type Client struct {
 	Version    uint64      // of what is shared by all: products and not-befores
 }
 
-// ByCredential returns whose secret has this hash. It does not say whether the
+// ByCredential returns whose secret has this hash. Credentials that are no secrets
+// are not found by it. It does not say whether the
 // secret is live or belongs to the environment at hand: the caller does, so
 // that it can tell the owner which.
 func (m *Model) ByCredential(hash market.Hash) (Client, bool) {
@@ -200,11 +226,7 @@ func (m *Model) ByToken(clientID string, credential id.Credential, jti string) (
 		return Client{}, false, false
 	}
 	c, ok = m.client(a, nil)
-	for _, cred := range a.credentials {
-		if cred.ID == credential {
-			c.Credential = cred
-		}
-	}
+	c.Credential = a.credential(credential)
 	_, revoked = m.revoked[jti]
 	return c, revoked, ok
 }

@@ -9,12 +9,12 @@ import (
 )
 
 const appColumns = `id, org, environment, name, developer_email, client_id, state, products, token_lifetime,
-	reuse_window, not_before, created`
+	reuse_window, not_before, binding, oversees, created`
 
 func scanApp(row scanner, a *market.App) error {
 	return row.Scan(&a.ID, &a.Org, &a.Environment, &a.Name, &a.DeveloperEmail, &a.ClientID, &a.State,
 		namesInto{&a.Products}, durationInto{&a.TokenLifetime, time.Millisecond}, optionalInto{&a.ReuseWindow},
-		&a.NotBefore, timeInto{&a.Created})
+		&a.NotBefore, &a.Binding, &a.Oversees, timeInto{&a.Created})
 }
 
 // App implements [market.AppReader].
@@ -54,14 +54,15 @@ func (c *transaction) PutApp(a market.App) error {
 	}
 	return c.put("put an app", said,
 		`INSERT INTO apps (id, org, environment, name, developer_email, client_id, state, products, token_lifetime,
-		   reuse_window, not_before, created)
-		 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		   reuse_window, not_before, binding, oversees, created)
+		 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 		 ON CONFLICT (id) DO UPDATE SET org = excluded.org, environment = excluded.environment, name = excluded.name,
 		   developer_email = excluded.developer_email, client_id = excluded.client_id, state = excluded.state,
 		   products = excluded.products, token_lifetime = excluded.token_lifetime,
-		   reuse_window = excluded.reuse_window, not_before = excluded.not_before, created = excluded.created`,
+		   reuse_window = excluded.reuse_window, not_before = excluded.not_before,
+		   binding = excluded.binding, oversees = excluded.oversees, created = excluded.created`,
 		a.ID, a.Org, a.Environment, a.Name, a.DeveloperEmail, a.ClientID, a.State, products,
-		a.TokenLifetime.Milliseconds(), optionalMillis(a.ReuseWindow), a.NotBefore, millis(a.Created))
+		a.TokenLifetime.Milliseconds(), optionalMillis(a.ReuseWindow), a.NotBefore, a.Binding, a.Oversees, millis(a.Created))
 }
 
 // DeleteApp implements [market.AppWriter]. Its credentials go by the schema's

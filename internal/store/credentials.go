@@ -5,10 +5,10 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
 
-const credentialColumns = `id, app, label, hint, hash, created, created_by, expires, revoked, last_used, last_used_from`
+const credentialColumns = `id, app, kind, label, hint, hash, material, created, created_by, expires, revoked, last_used, last_used_from`
 
 func scanCredential(row scanner, c *market.Credential) error {
-	return row.Scan(&c.ID, &c.App, &c.Label, &c.Hint, hashInto{&c.Hash}, timeInto{&c.Created}, &c.CreatedBy,
+	return row.Scan(&c.ID, &c.App, &c.Kind, &c.Label, &c.Hint, hashInto{&c.Hash}, &c.Material, timeInto{&c.Created}, &c.CreatedBy,
 		timeInto{&c.Expires}, timeInto{&c.Revoked}, timeInto{&c.LastUsed}, &c.LastUsedFrom)
 }
 
@@ -28,19 +28,19 @@ func (s *session) Credentials(app id.App) ([]market.Credential, error) {
 // the given one is kept: AddUsage may have noted it meanwhile.
 func (c *transaction) PutCredential(cred market.Credential) error {
 	said := sentences{
-		"credentials_hash_key": conflict("the secret is in use already"),
+		"credentials_hash_key": conflict("the app has that credential already"),
 		foreign:                market.Missing("app", string(cred.App)),
 	}
 	return c.put("put a credential", said,
-		`INSERT INTO credentials (id, app, label, hint, hash, created, created_by, expires, revoked, last_used, last_used_from)
-		 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-		 ON CONFLICT (id) DO UPDATE SET app = excluded.app, label = excluded.label, hint = excluded.hint,
-		   hash = excluded.hash, created = excluded.created, created_by = excluded.created_by,
+		`INSERT INTO credentials (id, app, kind, label, hint, hash, material, created, created_by, expires, revoked, last_used, last_used_from)
+		 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+		 ON CONFLICT (id) DO UPDATE SET app = excluded.app, kind = excluded.kind, label = excluded.label, hint = excluded.hint,
+		   hash = excluded.hash, material = excluded.material, created = excluded.created, created_by = excluded.created_by,
 		   expires = excluded.expires, revoked = excluded.revoked,
 		   last_used_from = CASE WHEN credentials.last_used > excluded.last_used
 		     THEN credentials.last_used_from ELSE excluded.last_used_from END,
 		   last_used = CASE WHEN credentials.last_used > excluded.last_used
 		     THEN credentials.last_used ELSE excluded.last_used END`,
-		cred.ID, cred.App, cred.Label, cred.Hint, cred.Hash[:], millis(cred.Created), cred.CreatedBy,
+		cred.ID, cred.App, cred.Kind, cred.Label, cred.Hint, cred.Hash[:], cred.Material, millis(cred.Created), cred.CreatedBy,
 		millis(cred.Expires), millis(cred.Revoked), millis(cred.LastUsed), cred.LastUsedFrom)
 }

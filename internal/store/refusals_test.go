@@ -37,7 +37,7 @@ func TestARefusalSaysWhatIsTakenOrMissing(t *testing.T) {
 			other := credential(a, "b")
 			other.Hash = credential(a, "a").Hash
 			return tx.PutCredential(other)
-		}, market.Conflict, "the secret is in use already"},
+		}, market.Conflict, "the app has that credential already"},
 		{
 			"a subscription", func(tx market.Tx) error { return tx.PutSubscription(subscription(o, "A", "b")) },
 			market.Conflict, `the organization "org_a" has a subscription to A already`,

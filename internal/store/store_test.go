@@ -108,7 +108,8 @@ func app(owner market.Organization, n string) market.App {
 
 func credential(a market.App, n string) market.Credential {
 	c := market.Credential{
-		ID: id.Credential("cred_" + n), App: a.ID, Label: "label", Hint: "spsbx_abcd…", Created: noon, CreatedBy: "operator op_1",
+		Kind: market.ClientSecret,
+		ID:   id.Credential("cred_" + n), App: a.ID, Label: "label", Hint: "spsbx_abcd…", Created: noon, CreatedBy: "operator op_1",
 	}
 	copy(c.Hash[:], fmt.Sprintf("%-32s", n))
 	return c
