@@ -13,6 +13,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/oauth"
 	"github.com/sallyport-dev/sallyport/internal/secret"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
+	"github.com/sallyport-dev/sallyport/internal/token"
 	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
@@ -56,9 +57,9 @@ func parseBasic(header string) *basicCredentials {
 
 // credentials returns the one pair that the request authenticates by.
 func (q *request) credentials() (clientID string, text secret.String, err error) {
-	inBody := q.clientSecret.Reveal() != ""
+	inBody, asserted := q.clientSecret.Reveal() != "", q.assertion.Reveal() != "" || q.assertionType != ""
 	switch {
-	case q.basic != nil && (inBody || q.assertion), inBody && q.assertion:
+	case q.basic != nil && (inBody || asserted), inBody && asserted:
 		return "", text, invalidRequest("Use one way to authenticate the client, not two") // RFC 6749 §2.3
 	case q.basic != nil && q.basic.broken:
 		return "", text, failed(true, "the Authorization header is not a Basic header that can be read")
@@ -68,6 +69,23 @@ func (q *request) credentials() (clientID string, text secret.String, err error)
 		return q.basic.id, q.basic.secret, nil
 	}
 	return q.clientID, q.clientSecret, nil
+}
+
+// method is a way to authenticate a client, by its name in the metadata (RFC 8414
+// §2, RFC 8705 §2).
+type method string
+
+const (
+	secretBasic method = "client_secret_basic"
+	secretPost  method = "client_secret_post"
+)
+
+// caller is an authenticated client, and how it proved who it is.
+type caller struct {
+	snapshot.Client
+	method method
+	// confirmation is what its tokens are bound to; zero: nothing.
+	confirmation token.Confirmation
 }
 
 // failed is the refusal of RFC 6749 §5.2 for a client that is not
@@ -80,34 +98,55 @@ func failed(basic bool, reason string) *refusal {
 }
 
 // authenticate finds out which client sent the request.
-func (s *Server) authenticate(r *http.Request, q *request) (snapshot.Client, error) {
+func (s *Server) authenticate(r *http.Request, q *request) (caller, error) {
 	clientID, text, err := q.credentials()
 	if err != nil {
-		return snapshot.Client{}, err
+		return caller{}, err
 	}
 	if s.Model.Age() > s.MaxStale {
-		return snapshot.Client{}, unavailable("the store has been away for longer than may be gone by what is known")
+		return caller{}, unavailable("the store has been away for longer than may be gone by what is known")
 	}
+	return s.bySecret(r, q, clientID, text)
+}
+
+// bySecret authenticates by client_id and client_secret (RFC 6749 §2.3.1).
+func (s *Server) bySecret(r *http.Request, q *request, clientID string, text secret.String) (caller, error) {
 	// One keyed hash and one look-up, whatever is wrong: no answer is faster
 	// than another (CONTRACT 2.9).
 	client, found := s.Model.ByCredential(s.Hasher.Hash(text.Reveal()))
 	reason, next := s.whyNot(client, found, clientID, text)
-	if reason == "" {
-		s.Meter.Use(usage.LastUse{Credential: client.Credential.ID, At: s.Now(), From: httpx.Network(httpx.RemoteAddr(r))})
-		return client, nil
+	if reason != "" {
+		if !found {
+			client, _ = s.Model.ByClientID(clientID)
+		}
+		return caller{}, s.refuse(r, q, clientID, client, reason, next)
 	}
+	by := secretPost
+	if q.basic != nil {
+		by = secretBasic
+	}
+	return s.authenticated(r, client, by), nil
+}
+
+// authenticated is the outcome of every method that succeeds.
+func (s *Server) authenticated(r *http.Request, client snapshot.Client, by method) caller {
+	s.Meter.Use(usage.LastUse{Credential: client.Credential.ID, At: s.Now(), From: httpx.Network(httpx.RemoteAddr(r))})
+	return caller{Client: client, method: by}
+}
+
+// refuse is the outcome of every method that fails: it counts the failure, and
+// tells the owner, if client is known, the reason and what to do next.
+func (s *Server) refuse(r *http.Request, q *request, clientID string, client snapshot.Client, reason, next string) error {
 	ref := failed(q.basic != nil, reason)
 	ref.next = next
-	if found {
+	if client.App != nil {
 		ref.client = refer(client)
-	} else if owner, ok := s.Model.ByClientID(clientID); ok {
-		ref.client = refer(owner)
 	}
 	if wait, ok := s.tooMany(clientID, network(r)); !ok {
 		ref.status, ref.code, ref.retry = http.StatusTooManyRequests, oauth.SlowDown, wait
 		ref.say = "Too many failed attempts. Wait before the next one"
 	}
-	return snapshot.Client{}, ref
+	return ref
 }
 
 // tooMany counts a failed attempt against the client at that network, and

@@ -12,7 +12,7 @@ import (
 
 // grant is what a token will say.
 type grant struct {
-	client   snapshot.Client
+	client   caller
 	products []string
 	scope    string // the products, joined
 	lifetime time.Duration
@@ -20,12 +20,12 @@ type grant struct {
 
 // grant decides what an authenticated client gets: its live products, narrowed
 // by the scope it asks for. A product's name is the scope for it.
-func (s *Server) grant(c snapshot.Client, scope string, d Dialect) (*grant, error) {
-	if ref := s.mayHaveTokens(c); ref != nil {
+func (s *Server) grant(c caller, q *request, d Dialect) (*grant, error) {
+	if ref := s.mayHaveTokens(c.Client); ref != nil {
 		return nil, ref
 	}
 	g := &grant{client: c, lifetime: c.App.TokenLifetime}
-	wanted, err := parseScope(scope)
+	wanted, err := parseScope(q.scope)
 	if err != nil {
 		return nil, err
 	}
@@ -47,14 +47,14 @@ func (s *Server) grant(c snapshot.Client, scope string, d Dialect) (*grant, erro
 	switch {
 	case live == 0:
 		return nil, &refusal{
-			status: http.StatusBadRequest, code: oauth.UnauthorizedClient, client: refer(c),
+			status: http.StatusBadRequest, code: oauth.UnauthorizedClient, client: refer(c.Client),
 			say:    "The app has no active product in this environment. Subscribe to one first",
 			reason: "no product is open to the app in " + string(s.Environment),
 			next:   "subscribe the organization to a product; production needs the subscription to be subscribed",
 		}
 	case len(wanted) > 0 && len(g.products) < len(wanted):
 		return nil, &refusal{
-			status: http.StatusBadRequest, code: oauth.InvalidScope, client: refer(c),
+			status: http.StatusBadRequest, code: oauth.InvalidScope, client: refer(c.Client),
 			say: "A requested scope is not one of the app's products. Leave scope out to get all of them",
 		}
 	}

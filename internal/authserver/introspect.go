@@ -9,7 +9,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/oauth"
 	"github.com/sallyport-dev/sallyport/internal/policy"
-	"github.com/sallyport-dev/sallyport/internal/snapshot"
 	"github.com/sallyport-dev/sallyport/internal/token"
 )
 
@@ -22,17 +21,17 @@ const clockMargin = time.Minute
 func strictForm() Endpoint { return Endpoint{Dialect: RFC} }
 
 // tokenRequest reads a request about a token from an authenticated client.
-func (s *Server) tokenRequest(w http.ResponseWriter, r *http.Request) (*request, snapshot.Client, error) {
+func (s *Server) tokenRequest(w http.ResponseWriter, r *http.Request) (*request, caller, error) {
 	q, err := read(w, r, strictForm())
 	if err != nil {
-		return nil, snapshot.Client{}, err
+		return nil, caller{}, err
 	}
 	client, err := s.authenticate(r, q)
 	if err != nil {
-		return nil, snapshot.Client{}, err
+		return nil, caller{}, err
 	}
 	if q.token.Reveal() == "" {
-		return nil, snapshot.Client{}, invalidRequest("The parameter token is missing")
+		return nil, caller{}, invalidRequest("The parameter token is missing")
 	}
 	return q, client, nil
 }
@@ -49,7 +48,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	case err != nil: // success
 	case p.ClientID != client.App.ClientID:
 		return &refusal{
-			status: http.StatusBadRequest, code: oauth.UnauthorizedClient, client: refer(client),
+			status: http.StatusBadRequest, code: oauth.UnauthorizedClient, client: refer(client.Client),
 			say: "The token was issued to another client",
 		}
 	case s.Model.Revoked(p.JTI):

@@ -69,7 +69,7 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 		if err := s.withinLimit(client); err != nil {
 			return err
 		}
-		t, source, err := s.issue(r.Context(), client, q.scope, e.Dialect)
+		t, source, err := s.issue(r.Context(), client, q, e.Dialect)
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 }
 
 // withinLimit counts a request against what its client may ask for.
-func (s *Server) withinLimit(c snapshot.Client) error {
+func (s *Server) withinLimit(c caller) error {
 	if s.Requests == nil {
 		return nil
 	}
@@ -98,7 +98,7 @@ func (s *Server) withinLimit(c snapshot.Client) error {
 		return nil
 	}
 	return &refusal{
-		status: http.StatusTooManyRequests, code: oauth.SlowDown, retry: wait, client: refer(c),
+		status: http.StatusTooManyRequests, code: oauth.SlowDown, retry: wait, client: refer(c.Client),
 		say:    "The client asks for too many tokens. Keep a token until shortly before it expires, and wait before the next request",
 		reason: "more token requests than the environment allows one client",
 		next:   "fetch one token, and use it for all calls of its lifetime",
@@ -118,15 +118,15 @@ func (q *request) checkGrant() error {
 
 // issue gives the client a token: the one it got a moment ago, if it may have
 // that again, or a new one.
-func (s *Server) issue(ctx context.Context, c snapshot.Client, scope string, d Dialect) (t *issued, source string, err error) {
-	window := s.window(c.App, d)
-	key := reuseKey{c.Credential.ID, d, scope}
+func (s *Server) issue(ctx context.Context, c caller, q *request, d Dialect) (t *issued, source string, err error) {
+	window := s.window(c, q, d)
+	key := reuseKey{c.Credential.ID, d, q.scope}
 	if window > 0 {
 		if t, ok := s.reuse.GetIfPresent(key); ok && s.again(t, c, window) {
 			return t, "reused", nil
 		}
 	}
-	g, err := s.grant(c, scope, d)
+	g, err := s.grant(c, q, d)
 	if err != nil {
 		return nil, "", err
 	}
@@ -141,8 +141,11 @@ func (s *Server) issue(ctx context.Context, c snapshot.Client, scope string, d D
 
 // window is how long after its issue the client may get the same token again
 // (CONTRACT 2.8).
-func (s *Server) window(a *snapshot.App, d Dialect) time.Duration {
+func (s *Server) window(c caller, q *request, d Dialect) time.Duration {
+	a := c.App
 	switch {
+	case c.confirmation != token.Confirmation{}, len(q.resources) > 0: // bound, or made for less than all
+		return 0
 	case !faces[d].reuse && a.ReuseWindow == nil:
 		return 0
 	case a.ReuseWindow != nil:
@@ -152,7 +155,7 @@ func (s *Server) window(a *snapshot.App, d Dialect) time.Duration {
 }
 
 // again reports whether t is what the client would get now, but for its age.
-func (s *Server) again(t *issued, c snapshot.Client, window time.Duration) bool {
+func (s *Server) again(t *issued, c caller, window time.Duration) bool {
 	age := s.Now().Unix() - t.at
 	return age >= 0 && age < int64(window/time.Second) &&
 		t.app == c.App && t.org == c.Org && t.version == c.Version && t.notBefore == c.NotBefore &&
@@ -183,15 +186,15 @@ func (s *Server) mint(ctx context.Context, g *grant, typ string) (*issued, error
 	}
 	at := s.Now().Unix()
 	claims := token.Claims{
-		Issuer: s.Issuer, Audience: s.Audience, JTI: token.NewJTI(), Handle: token.NewHandle(),
+		Issuer: s.Issuer, Audience: []string{s.Audience}, JTI: token.NewJTI(), Handle: token.NewHandle(),
 		ClientID: c.App.ClientID, Scope: g.scope, Org: string(c.Org.ID), Environment: string(s.Environment),
-		Credential: string(c.Credential.ID), ApplicationName: c.App.Name, DeveloperEmail: c.App.DeveloperEmail,
+		Credential: string(c.Credential.ID), Confirmation: c.confirmation, ApplicationName: c.App.Name, DeveloperEmail: c.App.DeveloperEmail,
 		Products: g.products, IssuedAt: at, NotBefore: at, Expires: at + int64(g.lifetime/time.Second),
 	}
 	text, err := token.Mint(key, typ, &claims)
 	if errors.Is(err, token.ErrTooLong) {
 		return nil, &refusal{
-			status: http.StatusBadRequest, code: oauth.InvalidScope, client: refer(c),
+			status: http.StatusBadRequest, code: oauth.InvalidScope, client: refer(c.Client),
 			say:    "The app has more products than one token can hold. Ask for some of them by scope",
 			reason: "a token for all products of the app would be too long for a header",
 			next:   "ask for fewer products by scope, or narrow the app to those that it needs",

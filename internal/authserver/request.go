@@ -22,13 +22,15 @@ const maxParameters = 64
 // request is a request to any of the endpoints, read once. Values that were
 // absent and values that were empty are both "" (RFC 6749 §3.2).
 type request struct {
-	grantType    string
-	clientID     string
-	clientSecret secret.String
-	scope        string
-	assertion    bool // client_assertion was sent
-	token        secret.String
-	basic        *basicCredentials
+	grantType     string
+	clientID      string
+	clientSecret  secret.String
+	scope         string
+	assertion     secret.String // client_assertion (RFC 7521 §4.2)
+	assertionType string
+	resources     []string // RFC 8707 §2
+	token         secret.String
+	basic         *basicCredentials
 }
 
 // basicCredentials is what an Authorization header brought.
@@ -50,8 +52,14 @@ func (q *request) put(name, value string) {
 		q.clientSecret = secret.New(value)
 	case "scope":
 		q.scope = value
-	case "client_assertion", "client_assertion_type":
-		q.assertion = q.assertion || value != ""
+	case "client_assertion":
+		q.assertion = secret.New(value)
+	case "client_assertion_type":
+		q.assertionType = value
+	case "resource":
+		if value != "" {
+			q.resources = append(q.resources, value)
+		}
 	case "token":
 		q.token = secret.New(value)
 	}
