@@ -38,6 +38,7 @@ func schemas() map[string]any {
 		"CatalogVersionList": api.List[api.CatalogVersion]{}, "CatalogPut": api.CatalogPut{}, "CatalogResult": api.CatalogResult{},
 		"AuditRecord": api.AuditRecord{}, "AuditRecordList": api.List[api.AuditRecord]{},
 		"UsageRow": api.UsageRow{}, "UsageRowList": api.List[api.UsageRow]{},
+		"Call": api.Call{}, "Explanation": api.Explanation{}, "ExplanationStep": api.ExplanationStep{},
 		"Refusal": api.Refusal{}, "RefusalList": api.List[api.Refusal]{},
 		"OperatorToken": api.OperatorToken{}, "OperatorTokenList": api.List[api.OperatorToken]{},
 		"NewOperatorToken": api.NewOperatorToken{}, "CreatedOperatorToken": api.CreatedOperatorToken{},

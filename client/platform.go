@@ -102,6 +102,11 @@ func (m *Management) Refusal(ctx context.Context, trace string) (api.Refusal, er
 	return call[api.Refusal](ctx, m, http.MethodGet, "/v1/refusals/"+segment(trace), nil, nil)
 }
 
+// Explain says what would become of a call, and why. It is not made.
+func (m *Management) Explain(ctx context.Context, c api.Call) (api.Explanation, error) {
+	return call[api.Explanation](ctx, m, http.MethodPost, "/v1/explain", nil, c)
+}
+
 // Status returns how the node that answers is.
 func (m *Management) Status(ctx context.Context) (api.Status, error) {
 	return call[api.Status](ctx, m, http.MethodGet, "/v1/status", nil, nil)

@@ -40,6 +40,7 @@ type Config struct {
 	Keys         Keys
 	Usage        Usage
 	Refusals     *usage.Refusals
+	Explain      func(ctx context.Context, c api.Call) (api.Explanation, error)
 	Status       func(context.Context) api.Status
 	Healthy      func() bool          // whether the node may be sent traffic
 	CatalogVars  map[string]string    // what catalogues may refer to
@@ -151,6 +152,7 @@ func (h *Handler) routes() []route {
 		{"GET /v1/usage", h.usage},
 		{"GET /v1/refusals", h.listRefusals},
 		{"GET /v1/refusals/{trace}", h.showRefusal},
+		{"POST /v1/explain", h.explainCall},
 
 		{"POST /v1/operator-tokens", h.createOperatorToken},
 		{"GET /v1/operator-tokens", h.listOperatorTokens},

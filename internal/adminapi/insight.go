@@ -122,6 +122,19 @@ func (h *Handler) showRefusal(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+func (h *Handler) explainCall(w http.ResponseWriter, r *http.Request) error {
+	var in api.Call
+	if err := readUpTo(w, r, &in, maxCallBody); err != nil {
+		return err
+	}
+	out, err := h.Explain(r.Context(), in)
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, out)
+	return nil
+}
+
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	if err := readQuery(r).err(); err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 const (
 	maxBody        = 64 << 10
 	maxCatalogBody = 16 << 20
+	maxCallBody    = 2 << 20
 )
 
 // read reads the request's body into v, a pointer to one of api's structs.

@@ -70,6 +70,7 @@ var reveals = []string{
 	"internal/keyring",    // derives the sealing key
 	"internal/market",     // hashes it
 	"internal/secret",     // compares it
+	"internal/server",     // asks the gateway about a token
 	"internal/store",      // opens PostgreSQL
 }
 

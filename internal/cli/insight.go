@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) auditCommand() *cobra.Command {
@@ -135,20 +136,13 @@ func (p *Program) refusalList() *cobra.Command {
 	return cmd
 }
 
-func (p *Program) explainCommand() *cobra.Command {
-	return p.verb("explain TRACE", "Say why a call or a token request was refused, by the trace id of the answer",
-		`  sallyport explain 4bf92f3577b34da6a3ce929d0e0e4736`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			r, err := m.Refusal(cmd.Context(), strings.TrimPrefix(args[0], "urn:trace:")) // as the answer's instance has it
-			if err != nil {
-				return err
-			}
-			return p.answer(r, members("why", r.Reason, "what next", r.Next, "at", when(r.At), "environment", r.Environment,
-				"request", r.Surface+" "+r.Method+" "+r.Path, "answer", number(r.Status)+" "+r.Code,
-				"org", r.Org, "app", r.App, "credential", r.Credential, "trace", r.TraceID))
-		})
+// why says why something was refused.
+func (p *Program) why(cmd *cobra.Command, m *client.Management, args []string) error {
+	r, err := m.Refusal(cmd.Context(), strings.TrimPrefix(args[0], "urn:trace:")) // as the answer's instance has it
+	if err != nil {
+		return err
+	}
+	return p.answer(r, members("why", r.Reason, "what next", r.Next, "at", when(r.At), "environment", r.Environment,
+		"request", r.Surface+" "+r.Method+" "+r.Path, "answer", number(r.Status)+" "+r.Code,
+		"org", r.Org, "app", r.App, "credential", r.Credential, "trace", r.TraceID))
 }

@@ -12,9 +12,10 @@
 //	read          the body, only where it is checked or searched    body.go
 //	submitter     the submitter ids                                 entitle.go
 //	choose        TINs, by search.go; mock or live                  entitle.go
-//	answer        mock.go, or proxy.go after headers.go; answer.go  mock.go
 //
-// and whatever happens it is metered and recorded once. A refusal becomes bytes
+// then it is answered, by mock.go, or by proxy.go after headers.go and answer.go,
+// and whatever happens it is metered and recorded once. [Gateway.Explain] goes the
+// same chain without an answer. A refusal becomes bytes
 // in one place (refusal.go).
 //
 // Invariants: what was matched is what is forwarded; nothing a caller sends can
@@ -81,7 +82,7 @@ type Options struct {
 type Gateway struct {
 	Config
 	table      atomic.Pointer[table]
-	chain      []func(*call) error
+	chain      []stage
 	identities *otter.Cache[identityKey, string]
 	proxy      *proxy
 	strip      map[string]bool
@@ -100,11 +101,25 @@ func New(c Config) (*Gateway, error) {
 	}
 	g := &Gateway{Config: c, identities: identities, strip: c.Headers.stripped(), limits: map[rateKey]*limit.Table{}}
 	g.proxy = newProxy(g)
-	g.chain = []func(*call) error{
-		g.canonical, g.match, g.authenticate, g.entitle, g.limit, g.upgrade, g.read, g.submitter, g.choose, g.answer,
+	g.chain = []stage{
+		{"canonical", g.canonical},
+		{"match", g.match},
+		{"authenticate", g.authenticate},
+		{"entitle", g.entitle},
+		{"limit", g.limit},
+		{"upgrade", g.upgrade},
+		{"read", g.read},
+		{"submitter", g.submitter},
+		{"choose", g.choose},
 	}
 	g.SetCatalog(&manifest.Catalog{})
 	return g, nil
+}
+
+// stage is a step of the chain. Its name is what an explanation calls it.
+type stage struct {
+	name string
+	pass func(*call) error
 }
 
 // call is one request on its way through the chain.
@@ -120,6 +135,7 @@ type call struct {
 	operation *openapi.Operation
 	params    map[string]string
 	public    bool // needs no token
+	asked     bool // what would become of it is asked; nothing is counted
 
 	principal *token.Principal
 	client    snapshot.Client
@@ -134,11 +150,14 @@ type call struct {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{w: w, r: r, began: g.Now()}
 	defer func() { g.finish(c) }()
-	for _, stage := range g.chain {
-		if err := stage(c); err != nil {
+	for i := range g.chain {
+		if err := g.chain[i].pass(c); err != nil {
 			c.outcome = g.refuse(c, err)
 			return
 		}
+	}
+	if err := g.answer(c); err != nil {
+		c.outcome = g.refuse(c, err)
 	}
 }
 

@@ -38,6 +38,15 @@ func (g *Gateway) limiter(api *manifest.API) *limit.Table {
 	return t
 }
 
+// take counts the call, unless it is only asked about.
+func (g *Gateway) take(c *call, now time.Time) (wait time.Duration, ok bool) {
+	if !c.asked {
+		return c.limiter.Take(c.client.App.ClientID, now)
+	}
+	left, full := c.limiter.Left(c.client.App.ClientID, now)
+	return full, left > 0
+}
+
 // limit counts the call against what its app may do, and tells the app where it
 // stands, in the fields of draft-ietf-httpapi-ratelimit-headers-10.
 func (g *Gateway) limit(c *call) error {
@@ -45,7 +54,7 @@ func (g *Gateway) limit(c *call) error {
 		return nil
 	}
 	now := g.Now()
-	wait, ok := c.limiter.Take(c.client.App.ClientID, now)
+	wait, ok := g.take(c, now)
 	left, full := c.limiter.Left(c.client.App.ClientID, now)
 	rule := c.api.Request.Rate
 	h := c.w.Header()

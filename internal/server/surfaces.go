@@ -152,7 +152,7 @@ func (s *Server) people() (management, developers http.Handler, err error) {
 		}
 	}
 	admin := adminapi.New(adminapi.Config{
-		Market: s.Market, Keys: s.rings, Usage: s.store, Refusals: s.refusals, Status: s.status, Healthy: s.healthy, CatalogVars: s.Config.Catalog.Vars,
+		Market: s.Market, Keys: s.rings, Usage: s.store, Refusals: s.refusals, Explain: s.explain, Status: s.status, Healthy: s.healthy, CatalogVars: s.Config.Catalog.Vars,
 		Environments: names, Now: s.Now, Logger: s.Logger,
 	})
 	p, err := portal.New(portal.Config{

@@ -1,0 +1,137 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Step is what one stage of the chain says of a call that is asked about.
+type Step struct {
+	Stage string
+	Says  string
+}
+
+// Verdict is what would become of a call.
+type Verdict struct {
+	Steps  []Step // those that were passed; the last one is that which refused, if one did
+	Status int    // 0: it would be passed to the upstream, or answered with mock data
+	Code   string // the `error` of the refusal
+	Detail string // what the caller would be told
+	Reason string // what it really is
+	Next   string // what to do about it
+	Live   bool   // the upstream would answer
+	Source string // "live", or "mock; reason=…"
+}
+
+// Explain says what would become of a call, by the very stages that it would
+// pass, and why. Nothing is sent, counted or remembered. Of the body it knows what
+// r brings.
+func (g *Gateway) Explain(r *http.Request) Verdict {
+	c := &call{w: unwritten{}, r: r, began: g.Now(), asked: true}
+	var v Verdict
+	for i := range g.chain {
+		stage := &g.chain[i]
+		if err := stage.pass(c); err != nil {
+			ref := g.refusalOf(c, err)
+			v.Status, v.Code, v.Detail, v.Reason, v.Next = ref.status, ref.code, ref.detail, ref.reason, ref.next
+			says := ref.reason
+			if says == "" {
+				says = ref.detail
+			}
+			v.Steps = append(v.Steps, Step{stage.name, says})
+			return v
+		}
+		if says := g.says(stage.name, c); says != "" {
+			v.Steps = append(v.Steps, Step{stage.name, says})
+		}
+	}
+	v.Live, v.Source = c.source.Live, c.source.String()
+	return v
+}
+
+// says tells what a stage found out about a call that passed it.
+func (g *Gateway) says(stage string, c *call) string {
+	switch stage {
+	case "canonical":
+		return c.path
+	case "match":
+		return fmt.Sprintf("API %s, operation %s (%s %s)", c.api.Name, c.operation.ID, c.operation.Method, c.api.BasePath+c.operation.Template)
+	case "authenticate":
+		return g.saysWho(c)
+	case "entitle":
+		return saysProduct(c)
+	case "limit":
+		return g.saysLimit(c)
+	case "read":
+		return saysBody(c)
+	case "submitter":
+		if c.api.Request.Submitter != nil && !c.public {
+			return "the submitter ids are the organization's"
+		}
+	case "choose":
+		return g.saysSource(c)
+	}
+	return ""
+}
+
+func (g *Gateway) saysWho(c *call) string {
+	if c.public {
+		return "not asked for: the manifest says that this operation is public"
+	}
+	left := time.Unix(c.principal.Expires, 0).Sub(g.Now()).Round(time.Second)
+	return fmt.Sprintf("token of app %q of %q, which ends in %s", c.client.App.Name, c.client.Org.Name, left)
+}
+
+func saysProduct(c *call) string {
+	if c.public {
+		return ""
+	}
+	return fmt.Sprintf("by product %s; the subscription is %s", c.product, c.client.Org.Subscription(c.product))
+}
+
+func (g *Gateway) saysLimit(c *call) string {
+	if c.limiter == nil || c.client.App == nil {
+		return "no rate is set for this API"
+	}
+	left, _ := c.limiter.Left(c.client.App.ClientID, g.Now())
+	rule := c.api.Request.Rate
+	return fmt.Sprintf("%d calls a second, %d at once; %d left on this node", rule.PerSecond, rule.Burst, left)
+}
+
+func saysBody(c *call) string {
+	switch {
+	case c.body == nil:
+		return "not looked into: the body streams past"
+	case c.checked():
+		return "matches the API's document"
+	}
+	return "read, not held to the document"
+}
+
+func (g *Gateway) saysSource(c *call) string {
+	if !c.source.Live {
+		return "mock data: " + sourceReasons[c.source.Reason]
+	}
+	if c.target == nil {
+		return "live, but the API has no upstream in " + string(g.Environment)
+	}
+	return "live, by the upstream " + strings.TrimSuffix(c.target.url.String(), "/")
+}
+
+// sourceReasons spells out why a call is answered with mock data.
+var sourceReasons = map[string]string{
+	"header":         "the header environment asks for it",
+	"not-subscribed": "the organization is not subscribed to the product",
+	"no-tin":         "the request names no provider TIN",
+	"no-upstream":    "the API has no upstream here",
+	"health":         "a health check of an API without an upstream here",
+}
+
+// unwritten is the answer to a call that is only asked about: nobody gets it.
+type unwritten struct{}
+
+func (unwritten) Header() http.Header         { return http.Header{} }
+func (unwritten) WriteHeader(int)             {}
+func (unwritten) Write(b []byte) (int, error) { return len(b), nil }
