@@ -9,15 +9,19 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/secret"
 )
 
-// NewCredential is the wish for a secret.
+// NewCredential is the wish for a credential.
 type NewCredential struct {
 	App     id.App
 	Label   string
-	Expires time.Time // zero: never
+	Expires time.Time      // zero: never; a certificate's end, if it is one
+	Kind    CredentialKind // empty: a secret
+	// Material is what a credential that is no secret is made of: a JWK or PEM of
+	// a public key, the URL of a key set, a certificate in PEM, a certified name.
+	Material string
 }
 
-// AddCredential makes a secret for an app and returns it: the only time that
-// it is shown. In a contracted environment the organization needs a subscribed
+// AddCredential makes a credential for an app. A secret is returned: the only time
+// that it is shown. In a contracted environment the organization needs a subscribed
 // product first (CONTRACT 6.2).
 func (m *Market) AddCredential(ctx context.Context, by Actor, in NewCredential) (c Credential, text secret.String, err error) {
 	err = m.Store.Update(ctx, by, func(tx Tx) error {
@@ -39,18 +43,52 @@ func (m *Market) AddCredential(ctx context.Context, by Actor, in NewCredential) 
 		if !in.Expires.IsZero() && !in.Expires.After(now) {
 			return Invalid("expires", "has passed already")
 		}
-		var hint string
-		text, hint = NewSecret(rules.SecretPrefix)
 		c = Credential{
-			ID: id.NewCredential(), App: a.ID, Kind: ClientSecret, Label: in.Label, Hint: hint, Hash: m.Hasher.Hash(text.Reveal()),
+			ID: id.NewCredential(), App: a.ID, Kind: in.Kind, Label: in.Label,
 			Created: now, CreatedBy: by.Kind + " " + by.ID, Expires: in.Expires,
+		}
+		if c.Kind == "" || c.Kind == ClientSecret {
+			c.Kind = ClientSecret
+			text, c.Hint = NewSecret(rules.SecretPrefix)
+			c.Hash = m.Hasher.Hash(text.Reveal())
+		} else if err := m.fill(tx, &c, in.Material); err != nil {
+			return err
 		}
 		if err := tx.PutCredential(c); err != nil {
 			return err
 		}
-		return tx.Record(credentialChange("create", a, c, map[string]any{"label": c.Label, "hint": c.Hint}))
+		return tx.Record(credentialChange("create", a, c, map[string]any{"kind": c.Kind, "label": c.Label, "hint": c.Hint}))
 	})
 	return c, text, err
+}
+
+// fill makes c of what was given, which its app may not have already.
+func (m *Market) fill(tx Tx, c *Credential, given string) error {
+	made, err := readMaterial(c.Kind, given, m.Now())
+	if err != nil {
+		return err
+	}
+	c.Material, c.Hint, c.Hash = made.text, made.hint, materialHash(c.App, c.Kind, made.identity)
+	if c.Expires.IsZero() {
+		c.Expires = made.expires
+	}
+	all, err := tx.Credentials(c.App)
+	if err != nil {
+		return err
+	}
+	for _, other := range all {
+		if other.Hash != c.Hash {
+			continue
+		}
+		if other.Revoked.IsZero() {
+			return &Error{Code: Conflict, Public: "the app has that " + string(c.Kind) + " already, as " + string(other.ID), Hint: "move its expiry, if it has expired"}
+		}
+		return &Error{
+			Code: Conflict, Public: "the app had that key and revoked it, as " + string(other.ID),
+			Hint: "make a new key pair: a key that was given up does not come back",
+		}
+	}
+	return nil
 }
 
 func (m *Market) mayHaveCredential(tx Tx, a App, rules EnvironmentRules) error {
@@ -60,7 +98,7 @@ func (m *Market) mayHaveCredential(tx Tx, a App, rules EnvironmentRules) error {
 	}
 	live := slices.DeleteFunc(all, func(c Credential) bool { return !c.Live(m.Now()) })
 	if len(live) >= maxSecrets {
-		return &Error{Code: Conflict, Public: "the app has 20 live secrets already", Hint: "revoke one that is not used any more"}
+		return &Error{Code: Conflict, Public: "the app has 20 live credentials already", Hint: "revoke one that is not used any more"}
 	}
 	if !rules.Contracted {
 		return nil
@@ -79,7 +117,7 @@ func (m *Market) mayHaveCredential(tx Tx, a App, rules EnvironmentRules) error {
 	return nil
 }
 
-// RevokeCredential ends a secret: no token for it any more, and those it got
+// RevokeCredential ends a credential: no token for it any more, and those it got
 // are refused everywhere within a second.
 func (m *Market) RevokeCredential(ctx context.Context, by Actor, cred id.Credential) (c Credential, err error) {
 	err = m.Store.Update(ctx, by, func(tx Tx) error {
@@ -91,9 +129,12 @@ func (m *Market) RevokeCredential(ctx context.Context, by Actor, cred id.Credent
 			return err
 		}
 		if !c.Revoked.IsZero() {
-			return &Error{Code: Conflict, Public: "the secret was revoked already, at " + c.Revoked.UTC().Format(time.RFC3339)}
+			return &Error{Code: Conflict, Public: "the credential was revoked already, at " + c.Revoked.UTC().Format(time.RFC3339)}
 		}
 		c.Revoked = m.Now()
+		if c.Kind == KeySetURL || c.Kind == CertifiedName { // no keys but names: they may come back
+			c.Hash = materialHash(c.App, c.Kind, string(c.ID))
+		}
 		if err := tx.PutCredential(c); err != nil {
 			return err
 		}
@@ -102,7 +143,7 @@ func (m *Market) RevokeCredential(ctx context.Context, by Actor, cred id.Credent
 	return c, err
 }
 
-// ExpireCredential moves the moment at which a secret stops to authenticate;
+// ExpireCredential moves the moment at which a credential stops to authenticate;
 // zero: never. Tokens that it got until then live on.
 func (m *Market) ExpireCredential(ctx context.Context, by Actor, cred id.Credential, at time.Time) (c Credential, err error) {
 	err = m.Store.Update(ctx, by, func(tx Tx) error {
@@ -114,7 +155,7 @@ func (m *Market) ExpireCredential(ctx context.Context, by Actor, cred id.Credent
 			return err
 		}
 		if !c.Revoked.IsZero() {
-			return &Error{Code: Conflict, Public: "the secret is revoked: it cannot come back", Hint: "make a new one"}
+			return &Error{Code: Conflict, Public: "the credential is revoked: it cannot come back", Hint: "make a new one"}
 		}
 		c.Expires = at
 		if err := tx.PutCredential(c); err != nil {

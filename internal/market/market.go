@@ -106,7 +106,7 @@ type Credential struct {
 	Label string
 	Hint  string // to recognize it by: a secret's first characters, the start of a thumbprint
 	// Hash is what a secret is found by. Of the other kinds it is the SHA-256 of
-	// the app and the material: an app has nothing twice.
+	// the app and what identifies the material: an app has nothing twice.
 	Hash         Hash
 	Material     string // what is held of a kind that is no secret of ours; see the kinds
 	Created      time.Time
@@ -136,7 +136,7 @@ func CredentialKinds() []CredentialKind {
 	return []CredentialKind{ClientSecret, ImportedSecret, PublicKey, KeySetURL, Certificate, CertifiedName}
 }
 
-// Live reports whether the secret authenticates at now.
+// Live reports whether the credential authenticates at now.
 func (c Credential) Live(now time.Time) bool {
 	return c.Revoked.IsZero() && (c.Expires.IsZero() || now.Before(c.Expires))
 }
