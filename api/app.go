@@ -44,32 +44,44 @@ type AppPatch struct {
 	NotBefore      *EpochSecond `json:"not_before,omitempty"`
 }
 
-// Credential is one client secret of an app, without the secret.
+// Credential is one thing that an app authenticates by, without the secret if it
+// is one.
 type Credential struct {
-	ID           string    `json:"id"`
-	App          string    `json:"app"`
-	Label        string    `json:"label,omitempty"`
-	Hint         string    `json:"hint"` // its first characters, to recognize it by
-	Live         bool      `json:"live"` // neither revoked nor expired
-	Created      time.Time `json:"created"`
-	CreatedBy    string    `json:"created_by"`
-	Expires      time.Time `json:"expires,omitzero"`         // missing: never
-	Revoked      time.Time `json:"revoked,omitzero"`         // missing: not
-	LastUsed     time.Time `json:"last_used,omitzero"`       // missing: never
-	LastUsedFrom string    `json:"last_used_from,omitempty"` // network, /24 or /48
+	ID            string    `json:"id"`
+	App           string    `json:"app"`
+	Kind          string    `json:"kind"` // "secret", "imported_secret", "public_key", "jwks_uri", "certificate", "certified_name"
+	Label         string    `json:"label,omitempty"`
+	Hint          string    `json:"hint"`                     // a secret's first characters, the start of a thumbprint: to recognize it by
+	Thumbprint    string    `json:"thumbprint,omitempty"`     // of a public key (RFC 7638) or a certificate (x5t#S256)
+	JWKSURI       string    `json:"jwks_uri,omitempty"`       // where the app publishes its keys
+	CertifiedName string    `json:"certified_name,omitempty"` // such as "san_dns:client.example"
+	Live          bool      `json:"live"`                     // neither revoked nor expired
+	Created       time.Time `json:"created"`
+	CreatedBy     string    `json:"created_by"`
+	Expires       time.Time `json:"expires,omitzero"`         // missing: never
+	Revoked       time.Time `json:"revoked,omitzero"`         // missing: not
+	LastUsed      time.Time `json:"last_used,omitzero"`       // missing: never
+	LastUsedFrom  string    `json:"last_used_from,omitempty"` // network, /24 or /48
 }
 
-// NewCredential asks for a client secret.
+// NewCredential asks for a credential: a client secret, if none of PublicKey,
+// JWKSURI, Certificate and CertifiedName is given.
 type NewCredential struct {
-	Label   string    `json:"label,omitempty"`
-	Expires time.Time `json:"expires,omitzero"` // missing: never
+	Kind          string    `json:"kind,omitempty"` // missing: what is given says it
+	Label         string    `json:"label,omitempty"`
+	Expires       time.Time `json:"expires,omitzero"`         // missing: never; a certificate's own end
+	PublicKey     string    `json:"public_key,omitempty"`     // a JWK, or PEM of a public key or certificate
+	JWKSURI       string    `json:"jwks_uri,omitempty"`       // https
+	Certificate   string    `json:"certificate,omitempty"`    // PEM; only its SHA-256 is kept
+	CertifiedName string    `json:"certified_name,omitempty"` // subject_dn, san_dns, san_uri, san_ip or san_email, a colon, the value
 }
 
-// CreatedCredential is a new client secret, in the one answer that shows it.
+// CreatedCredential is a new credential; if it is a client secret, in the one
+// answer that shows it.
 type CreatedCredential struct {
 	Credential
 	ClientID     string `json:"client_id"`
-	ClientSecret Secret `json:"client_secret"`
+	ClientSecret Secret `json:"client_secret,omitzero"` // missing: the kind is no secret
 }
 
 // MarshalJSON implements [json.Marshaler]: it writes the secret.
@@ -77,14 +89,14 @@ func (c CreatedCredential) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Credential
 		ClientID     string `json:"client_id"`
-		ClientSecret string `json:"client_secret"`
+		ClientSecret string `json:"client_secret,omitempty"`
 	}{c.Credential, c.ClientID, c.ClientSecret.Reveal()})
 }
 
 // LogValue implements [slog.LogValuer]: it does not.
 func (c CreatedCredential) LogValue() slog.Value { return slog.AnyValue(c.Credential) }
 
-// CredentialPatch moves the moment at which a secret stops to authenticate.
+// CredentialPatch moves the moment at which a credential stops to authenticate.
 type CredentialPatch struct {
 	Expires *Expiry `json:"expires"`
 }

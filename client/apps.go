@@ -35,8 +35,9 @@ func (m *Management) DeleteApp(ctx context.Context, app string) error {
 	return err
 }
 
-// CreateCredential makes a client secret; the answer is the only one that
-// shows it.
+// CreateCredential makes a client secret, and the answer is the only one that
+// shows it; or adds a key, the URL of a key set, a certificate or a certified name
+// that the app authenticates by.
 func (m *Management) CreateCredential(ctx context.Context, app string, in api.NewCredential) (api.CreatedCredential, error) {
 	return call[api.CreatedCredential](ctx, m, http.MethodPost, "/v1/apps/"+segment(app)+"/credentials", nil, in)
 }
@@ -51,13 +52,13 @@ func (m *Management) Credential(ctx context.Context, credential string) (api.Cre
 	return call[api.Credential](ctx, m, http.MethodGet, "/v1/credentials/"+segment(credential), nil, nil)
 }
 
-// ExpireCredential moves the moment at which a secret stops to authenticate.
+// ExpireCredential moves the moment at which a credential stops to authenticate.
 // Tokens that it got until then live on.
 func (m *Management) ExpireCredential(ctx context.Context, credential string, at api.Expiry) (api.Credential, error) {
 	return call[api.Credential](ctx, m, http.MethodPatch, "/v1/credentials/"+segment(credential), nil, api.CredentialPatch{Expires: &at})
 }
 
-// RevokeCredential ends a secret, and the tokens that it got.
+// RevokeCredential ends a credential, and the tokens that it got.
 func (m *Management) RevokeCredential(ctx context.Context, credential string) (api.Credential, error) {
 	return call[api.Credential](ctx, m, http.MethodPost, "/v1/credentials/"+segment(credential)+"/revoke", nil, nil)
 }

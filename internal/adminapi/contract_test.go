@@ -117,6 +117,8 @@ func TestEnumerationsAreTheMarkets(t *testing.T) {
 	}{
 		{"Organization", "state", []any{market.OrgActive, market.OrgSuspended}},
 		{"App", "state", []any{market.AppActive, market.AppDisabled}},
+		{"Credential", "kind", words(market.CredentialKinds())},
+		{"CreatedCredential", "kind", words(market.CredentialKinds())},
 		{"Product", "state", []any{market.ProductActive, market.ProductRetired}},
 		{"Product", "source", []any{market.FromCatalog, market.FromOperator}},
 		{"Subscription", "state", words(subscriptionStates())},
@@ -148,7 +150,7 @@ func TestEnumerationsAreTheMarkets(t *testing.T) {
 	}
 }
 
-func words(in []string) []any {
+func words[T any](in []T) []any {
 	out := make([]any, len(in))
 	for i, w := range in {
 		out[i] = w

@@ -9,11 +9,47 @@ import (
 )
 
 func (h *Handler) credential(c market.Credential) api.Credential {
-	return api.Credential{
-		ID: string(c.ID), App: string(c.App), Label: c.Label, Hint: c.Hint, Live: c.Live(h.Now()),
-		Created: c.Created.UTC(), CreatedBy: c.CreatedBy, Expires: c.Expires.UTC(), Revoked: c.Revoked.UTC(),
+	out := api.Credential{
+		ID: string(c.ID), App: string(c.App), Kind: string(c.Kind), Label: c.Label, Hint: c.Hint, Thumbprint: c.Thumbprint(),
+		Live: c.Live(h.Now()), Created: c.Created.UTC(), CreatedBy: c.CreatedBy, Expires: c.Expires.UTC(), Revoked: c.Revoked.UTC(),
 		LastUsed: c.LastUsed.UTC(), LastUsedFrom: c.LastUsedFrom,
 	}
+	switch c.Kind { //nolint:exhaustive // of the others nothing else is shown
+	case market.KeySetURL:
+		out.JWKSURI = c.Material
+	case market.CertifiedName:
+		out.CertifiedName = c.Material
+	}
+	return out
+}
+
+// wish reads what credential is asked for: the one that is described, or a secret.
+func wish(in api.NewCredential) (kind market.CredentialKind, material string, err error) {
+	kind = market.CredentialKind(in.Kind)
+	given := 0
+	for _, g := range []struct {
+		kind market.CredentialKind
+		text string
+	}{
+		{market.PublicKey, in.PublicKey},
+		{market.KeySetURL, in.JWKSURI},
+		{market.Certificate, in.Certificate},
+		{market.CertifiedName, in.CertifiedName},
+	} {
+		switch {
+		case g.text != "" && in.Kind != "" && kind != g.kind:
+			return "", "", market.Invalid(string(g.kind), "does not belong to a credential of the kind %q", in.Kind)
+		case g.text != "":
+			kind, material = g.kind, g.text
+			given++
+		case kind == g.kind && in.Kind != "":
+			return "", "", market.Invalid(string(g.kind), "is missing")
+		}
+	}
+	if given > 1 {
+		return "", "", market.Invalid("kind", "a credential is one thing: give one of public_key, jwks_uri, certificate and certified_name")
+	}
+	return kind, material, nil
 }
 
 func (h *Handler) createCredential(w http.ResponseWriter, r *http.Request) error {
@@ -29,6 +65,10 @@ func (h *Handler) createCredential(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
+	kind, material, err := wish(in)
+	if err != nil {
+		return err
+	}
 	// The client_id is read first: nothing may fail once there is a secret to show.
 	var a market.App
 	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
@@ -38,11 +78,16 @@ func (h *Handler) createCredential(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	c, text, err := h.Market.AddCredential(r.Context(), actor(r), market.NewCredential{App: name, Label: in.Label, Expires: expires})
+	c, text, err := h.Market.AddCredential(r.Context(), actor(r), market.NewCredential{
+		App: name, Label: in.Label, Expires: expires, Kind: kind, Material: material,
+	})
 	if err != nil {
 		return err
 	}
-	out := api.CreatedCredential{Credential: h.credential(c), ClientID: a.ClientID, ClientSecret: api.NewSecret(text.Reveal())}
+	out := api.CreatedCredential{Credential: h.credential(c), ClientID: a.ClientID}
+	if c.Kind == market.ClientSecret {
+		out.ClientSecret = api.NewSecret(text.Reveal())
+	}
 	created(w, "/v1/credentials/"+string(c.ID), out)
 	return nil
 }

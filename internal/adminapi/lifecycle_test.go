@@ -115,6 +115,46 @@ func TestAnAppAndItsCredentials(t *testing.T) {
 	refused(t, w, api.CodeNotFound, "DELETE", target, nil)
 }
 
+func TestACredentialThatIsNoSecret(t *testing.T) {
+	w := open(t)
+	app := addApp(t, w, addOrg(t, w), "sandbox")
+	target := "/v1/apps/" + app.ID + "/credentials"
+	const jwk = `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`
+	const thumbprint = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k" // RFC 8037 A.3
+	c := want[api.CreatedCredential](t, w, http.StatusCreated, "POST", target, api.NewCredential{PublicKey: jwk, Label: "vault"})
+	if c.Kind != "public_key" || c.Thumbprint != thumbprint || c.Hint != "kPrK_qmxVW…" || c.ClientID != app.ClientID || c.ClientSecret.Reveal() != "" {
+		t.Errorf("got %+v", c)
+	}
+	if rec := w.send(t, "POST", target, `{"kind":"jwks_uri","jwks_uri":"https://client.example/keys"}`); rec.Code != http.StatusCreated || strings.Contains(rec.Body.String(), "client_secret") {
+		t.Errorf("got %d %s", rec.Code, rec.Body)
+	}
+	c = want[api.CreatedCredential](t, w, http.StatusCreated, "POST", target, api.NewCredential{CertifiedName: "san_dns:client.example"})
+	if c.Kind != "certified_name" || c.CertifiedName != "san_dns:client.example" {
+		t.Errorf("got %+v", c)
+	}
+	want[api.CreatedCredential](t, w, http.StatusCreated, "POST", target, `{"kind":"secret"}`)
+	all := want[api.List[api.Credential]](t, w, http.StatusOK, "GET", target, nil)
+	byKind := map[string]api.Credential{}
+	for _, c := range all.Items {
+		byKind[c.Kind] = c
+	}
+	if len(byKind) != 4 || byKind["jwks_uri"].JWKSURI != "https://client.example/keys" || byKind["secret"].Thumbprint != "" {
+		t.Errorf("got %+v", all.Items)
+	}
+	for body, field := range map[string]string{
+		`{"kind":"public_key"}`:                                         "public_key",
+		`{"kind":"secret","jwks_uri":"https://client.example"}`:         "jwks_uri",
+		`{"jwks_uri":"https://a.example","certified_name":"san_dns:a"}`: "kind",
+		`{"kind":"imported_secret"}`:                                    "kind",
+		`{"kind":"password"}`:                                           "kind",
+		`{"public_key":"{}"}`:                                           "public_key",
+	} {
+		if p := problem(t, w.send(t, "POST", target, body), api.CodeInvalid); p.Field != field {
+			t.Errorf("%s: %+v", body, p)
+		}
+	}
+}
+
 // CONTRACT 6.2.
 func TestProductionCredentialsNeedASubscriptionWithAContract(t *testing.T) {
 	w := open(t)

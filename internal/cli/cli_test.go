@@ -91,6 +91,30 @@ func TestACustomersLifeInCommands(t *testing.T) {
 	}
 }
 
+func TestAKeyInTheStepsOfASecret(t *testing.T) {
+	w := openWorld(t)
+	get[api.Organization](t, w, "org", "create", acme)
+	get[api.App](t, w, "app", "create", "claims", "--org", acme, "--environment", "sandbox", "--email", "dev@example.com")
+	file := filepath.Join(t.TempDir(), "public.json")
+	if err := os.WriteFile(file, []byte(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := w.ok(t, "credential", "create", "claims", "--public-key", file)
+	if !strings.Contains(out, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k") || strings.Contains(out, "secret") {
+		t.Errorf("got %s", out)
+	}
+	w.ok(t, "credential", "create", "claims", "--jwks-uri", "https://client.example/keys")
+	w.ok(t, "credential", "create", "claims", "--certified-name", "san_dns:client.example")
+	list := w.ok(t, "credential", "list", "claims")
+	for _, want := range []string{"public_key", "jwks_uri", "certified_name", "kPrK_qmxVW…", "san_dns:client.example"} {
+		if !strings.Contains(list, want) {
+			t.Errorf("the list has no %s: %s", want, list)
+		}
+	}
+	w.fails(t, ExitFailed, []string{"certificate: is not one PEM block"}, "credential", "create", "claims", "--certificate", file)
+	w.fails(t, ExitFailed, []string{"no such file"}, "credential", "create", "claims", "--certificate", file+"x")
+}
+
 func TestTheOtherNounsInCommands(t *testing.T) {
 	w := openWorld(t)
 	org := get[api.Organization](t, w, "org", "create", acme)

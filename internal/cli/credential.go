@@ -1,28 +1,34 @@
 package cli
 
 import (
+	"bytes"
+	"io"
+	"os"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
 )
 
 func (p *Program) credentialCommand() *cobra.Command {
-	return p.noun("credential", "Credentials: the client secrets of an app; several may be live at once",
+	return p.noun("credential", "Credentials: what an app authenticates by; several may be live at once",
 		`  sallyport credential create claims --org "Acme Health" --label "build server"
+  sallyport credential create claims --public-key public.pem
   sallyport credential list claims`,
 		p.credentialCreate(), p.credentialList(), p.credentialExpire(), p.credentialRevoke())
 }
 
 func credentialTable(all ...api.Credential) table {
-	t := table{header: []string{"ID", "LABEL", "HINT", "LIVE", "CREATED", "EXPIRES", "REVOKED", "LAST USED", "FROM"}}
+	t := table{header: []string{"ID", "KIND", "LABEL", "HINT", "LIVE", "CREATED", "EXPIRES", "REVOKED", "LAST USED", "FROM"}}
 	for _, c := range all {
-		t.add(c.ID, c.Label, c.Hint, yesNo(c.Live), when(c.Created), when(c.Expires), when(c.Revoked), when(c.LastUsed), c.LastUsedFrom)
+		t.add(c.ID, c.Kind, c.Label, c.Hint, yesNo(c.Live), when(c.Created), when(c.Expires), when(c.Revoked), when(c.LastUsed), c.LastUsedFrom)
 	}
 	return t
 }
 
 func credentialMembers(c api.Credential) table {
-	return members("id", c.ID, "app", c.App, "label", c.Label, "hint", c.Hint, "live", yesNo(c.Live), "created", when(c.Created),
+	return members("id", c.ID, "app", c.App, "kind", c.Kind, "label", c.Label, "hint", c.Hint, "thumbprint", c.Thumbprint,
+		"jwks_uri", c.JWKSURI, "certified name", c.CertifiedName, "live", yesNo(c.Live), "created", when(c.Created),
 		"created by", c.CreatedBy, "expires", when(c.Expires), "revoked", when(c.Revoked), "last used", when(c.LastUsed), "from", c.LastUsedFrom)
 }
 
@@ -34,14 +40,24 @@ func yesNo(b bool) string {
 }
 
 func (p *Program) credentialCreate() *cobra.Command {
-	var org, label, expires string
-	cmd := p.verb("create APP", "Make a client secret; it is shown only now",
+	var org, expires, publicKey, certificate string
+	var in api.NewCredential
+	cmd := p.verb("create APP", "Make a client secret, which is shown only now; or add a key or a certificate",
 		`  sallyport credential create claims --org "Acme Health" --label "build server" --expires 90d
-  sallyport credential create claims -o json > secret.json`,
+  sallyport credential create claims -o json > secret.json
+  sallyport credential create claims --public-key public.pem
+  sallyport credential create claims --jwks-uri https://client.example/jwks.json
+  sallyport credential create claims --certificate client.pem
+  sallyport credential create claims --certified-name san_dns:client.example`,
 		func(cmd *cobra.Command, args []string) error {
-			in := api.NewCredential{Label: label}
 			var err error
 			if in.Expires, err = p.moment(expires); err != nil {
+				return err
+			}
+			if in.PublicKey, err = textOf(publicKey); err != nil {
+				return err
+			}
+			if in.Certificate, err = textOf(certificate); err != nil {
 				return err
 			}
 			m, err := p.management()
@@ -56,6 +72,11 @@ func (p *Program) credentialCreate() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if c.ClientSecret.Reveal() == "" {
+				shown := credentialMembers(c.Credential)
+				shown.add("client_id", c.ClientID)
+				return p.answer(c, shown)
+			}
 			if err := p.answer(c, members("id", c.ID, "app", c.App, "label", c.Label, "expires", when(c.Expires),
 				"client_id", c.ClientID, "client_secret", c.ClientSecret.Reveal())); err != nil {
 				return err
@@ -64,9 +85,39 @@ func (p *Program) credentialCreate() *cobra.Command {
 			return nil
 		})
 	orgFlag(cmd, &org, withinOrg)
-	cmd.Flags().StringVar(&label, "label", "", "`TEXT` to know it by")
+	cmd.Flags().StringVar(&in.Label, "label", "", "`TEXT` to know it by")
 	cmd.Flags().StringVar(&expires, "expires", "never", "`WHEN` it stops to work: a time, or how long from now, such as 90d")
+	cmd.Flags().StringVar(&publicKey, "public-key", "", "no secret, but the public key of `FILE` (JWK, or PEM of a key or certificate): private_key_jwt")
+	cmd.Flags().StringVar(&in.JWKSURI, "jwks-uri", "", "no secret, but the keys that the app publishes at `URL`: private_key_jwt")
+	cmd.Flags().StringVar(&certificate, "certificate", "", "no secret, but the certificate of `FILE` (PEM): self_signed_tls_client_auth")
+	cmd.Flags().StringVar(&in.CertifiedName, "certified-name", "", "no secret, but any trusted certificate with this `NAME`, such as san_dns:client.example: tls_client_auth")
+	cmd.MarkFlagsMutuallyExclusive("public-key", "jwks-uri", "certificate", "certified-name")
 	return cmd
+}
+
+// maxMaterial bounds a key or a certificate in a file: the server takes no more.
+const maxMaterial = 64 << 10
+
+// textOf reads a small file that a flag names; no flag is no text.
+func textOf(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	f, err := os.Open(file) //nolint:gosec // the file that the operator names
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(io.LimitReader(f, maxMaterial+1))
+	switch {
+	case err != nil:
+		return "", err
+	case len(text) > maxMaterial:
+		return "", usagef("%s is too large for a key or a certificate", file)
+	case len(bytes.TrimSpace(text)) == 0:
+		return "", usagef("%s is empty", file)
+	}
+	return string(text), nil
 }
 
 func (p *Program) credentialList() *cobra.Command {
@@ -92,7 +143,7 @@ func (p *Program) credentialList() *cobra.Command {
 }
 
 func (p *Program) credentialExpire() *cobra.Command {
-	return p.verb("expire CREDENTIAL WHEN", "Move the moment at which a secret stops to work; its tokens live on",
+	return p.verb("expire CREDENTIAL WHEN", "Move the moment at which a credential stops to work; its tokens live on",
 		`  sallyport credential expire cred_7k2m4x6d3c5b7a2e4f6g3h5j7q 7d
   sallyport credential expire cred_7k2m4x6d3c5b7a2e4f6g3h5j7q never`,
 		func(cmd *cobra.Command, args []string) error {
@@ -113,7 +164,7 @@ func (p *Program) credentialExpire() *cobra.Command {
 }
 
 func (p *Program) credentialRevoke() *cobra.Command {
-	cmd := p.verb("revoke CREDENTIAL", "End a secret at once, and every token that it got",
+	cmd := p.verb("revoke CREDENTIAL", "End a credential at once, and every token that it got",
 		`  sallyport credential revoke cred_7k2m4x6d3c5b7a2e4f6g3h5j7q --yes`,
 		func(cmd *cobra.Command, args []string) error {
 			if err := p.confirm(cmd, "Revoke "+args[0]+" and every token that it got?"); err != nil {
