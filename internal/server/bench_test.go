@@ -86,6 +86,8 @@ func (c crowd) Apps(_ context.Context, _ id.App, yield func(snapshot.AppRecord) 
 	return nil
 }
 
+func (crowd) Revocations(context.Context, []string, func(market.Revocation) error) error { return nil }
+
 func (c crowd) Rest(context.Context) (snapshot.Rest, error) {
 	return snapshot.Rest{Products: []market.Product{{Name: benchProduct, Title: "Bench", State: market.ProductActive}}}, nil
 }

@@ -220,6 +220,42 @@ func TestTwoNodesOnOnePostgreSQLActAsOne(t *testing.T) {
 	})
 }
 
+func TestARevocationAtOneNodeHoldsAtTheOtherAndAfterARestart(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	defer upstream.Close()
+	a, b := run(t, settings(t, t.TempDir(), dsn)), run(t, settings(t, t.TempDir(), dsn))
+	must(t, a.ApplyCatalog(t.Context(), market.System, catalogue(upstream.URL)))
+	_, app, text := customer(t, a.Market)
+	var dead, live string
+	soon(t, "the other node knows the secret", func() bool { _, dead = b.token(app.ClientID, text); return dead != "" })
+	_, live = b.token(app.ClientID, text)
+	for _, token := range []string{dead, live} {
+		soon(t, "the other node passes the call", func() bool { status, _ := b.call(token); return status == http.StatusOK })
+	}
+	status, _ := a.post("/oauth2/revoke", "client_id", app.ClientID, "client_secret", text.Reveal(), "token", dead)
+	if status != http.StatusOK {
+		t.Fatalf("revoke: %d", status)
+	}
+	refused := func(n *node) bool {
+		status, body := n.call(dead)
+		return status == http.StatusUnauthorized && body["error"] == "access_token_not_approved"
+	}
+	if !refused(a) {
+		t.Error("the node that acknowledged the revocation passes the call")
+	}
+	soon(t, "the other node refuses the call", func() bool { return refused(b) })
+	fresh := run(t, settings(t, t.TempDir(), dsn))
+	if !refused(fresh) {
+		t.Error("a node that starts after the revocation passes the call")
+	}
+	for _, n := range []*node{a, b, fresh} {
+		if status, _ := n.call(live); status != http.StatusOK {
+			t.Errorf("the token that was not revoked gets %d", status)
+		}
+	}
+}
+
 func TestStartingRefusesInOneSentence(t *testing.T) {
 	start := func(c *config.Config) error {
 		s, err := server.New(t.Context(), server.Options{Config: c, Getenv: os.Getenv, Logger: slog.New(slog.DiscardHandler), Now: time.Now})

@@ -92,13 +92,6 @@ func (m *Model) putRest(r Rest) {
 		}
 	}
 	slices.SortFunc(products, func(a, b market.Product) int { return strings.Compare(a.Name, b.Name) })
-	revoked := make(map[string]int64, len(r.Revocations))
-	now := m.now().Unix()
-	for _, rev := range r.Revocations {
-		if until := rev.Expires.Unix(); until >= now {
-			revoked[rev.JTI] = until
-		}
-	}
 	environment := map[market.Environment]int64{}
 	var platform int64
 	for _, n := range r.NotBefores {
@@ -111,20 +104,53 @@ func (m *Model) putRest(r Rest) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !slices.Equal(products, m.products) || !maps.Equal(environment, m.environment) || platform != m.platform {
-		m.version.Add(1) // a revocation alone changes nobody else's token
+		m.version.Add(1)
 	}
-	m.products, m.revoked, m.environment, m.platform = products, revoked, environment, platform
+	m.products, m.environment, m.platform = products, environment, platform
 	m.catalog.Store(r.Catalog)
 }
 
-// sweep forgets revocations of tokens that have ended by themselves.
-func (m *Model) sweep() {
-	now := m.now().Unix()
+// putRevocation adds one. It changes nobody else's token, so that the version
+// stays.
+func (m *Model) putRevocation(r market.Revocation) {
+	until := r.Expires.Unix()
+	if until < m.now().Unix() {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for jti, until := range m.revoked {
+	m.revoked[r.JTI] = until
+}
+
+// sweep forgets revocations of tokens that have ended by themselves. It looks for
+// them beside the readers, and keeps them out only to take those away. Nobody else
+// writes meanwhile: all that changes a model runs in Follow.
+func (m *Model) sweep() {
+	now := m.now().Unix()
+	var dead []string
+	m.mu.RLock()
+	all := m.revoked
+	for jti, until := range all {
 		if until < now {
-			delete(m.revoked, jti)
+			dead = append(dead, jti)
 		}
+	}
+	m.mu.RUnlock()
+	if len(dead)*2 > len(all) { // a map does not shrink by itself
+		live := make(map[string]int64, len(all)-len(dead))
+		for jti, until := range all {
+			if until >= now {
+				live[jti] = until
+			}
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.revoked = live
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, jti := range dead {
+		delete(all, jti)
 	}
 }

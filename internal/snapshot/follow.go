@@ -50,7 +50,10 @@ func (m *Model) load(ctx context.Context, source Source) (head int64, err error)
 	fresh := New(m.now)
 	rest, err := source.Rest(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("read products and revocations: %w", err)
+		return 0, fmt.Errorf("read products and not-befores: %w", err)
+	}
+	if err := source.Revocations(ctx, nil, func(r market.Revocation) error { fresh.putRevocation(r); return nil }); err != nil {
+		return 0, fmt.Errorf("read revocations: %w", err)
 	}
 	if err := source.Orgs(ctx, "", func(r OrgRecord) error { fresh.putOrg(r); return nil }); err != nil {
 		return 0, fmt.Errorf("read organizations: %w", err)
@@ -60,6 +63,7 @@ func (m *Model) load(ctx context.Context, source Source) (head int64, err error)
 	}
 	m.mu.Lock()
 	m.orgs, m.apps, m.appsByID, m.credentials = fresh.orgs, fresh.apps, fresh.appsByID, fresh.credentials
+	m.revoked = fresh.revoked
 	m.mu.Unlock()
 	m.putRest(rest)
 	m.checked.Store(began.UnixMilli())
@@ -159,6 +163,7 @@ func (m *Model) apply(ctx context.Context, feed Feed, entries []Entry) error {
 	defer cancel()
 	kinds := map[market.Kind]bool{}
 	done := map[Entry]bool{}
+	var revoked []string
 	rest := false
 	for _, e := range entries {
 		kinds[e.Kind] = true
@@ -176,16 +181,24 @@ func (m *Model) apply(ctx context.Context, feed Feed, entries []Entry) error {
 			if err := m.readApp(ctx, feed.Source, id.App(e.Key)); err != nil {
 				return err
 			}
-		case market.KindProduct, market.KindCatalog, market.KindRevocation, market.KindPlatform:
+		case market.KindRevocation:
+			revoked = append(revoked, e.Key)
+		case market.KindProduct, market.KindCatalog, market.KindPlatform:
 			rest = true
 		case market.KindKeys: // not of the model: feed.Changed tells it
 		case market.KindCredential, market.KindSubscription, market.KindTIN, market.KindSubmitter, market.KindOperatorToken: // not of the feed
 		}
 	}
+	if len(revoked) > 0 {
+		err := feed.Source.Revocations(ctx, revoked, func(r market.Revocation) error { m.putRevocation(r); return nil })
+		if err != nil {
+			return fmt.Errorf("read revocations: %w", err)
+		}
+	}
 	if rest {
 		r, err := feed.Source.Rest(ctx)
 		if err != nil {
-			return fmt.Errorf("read products and revocations: %w", err)
+			return fmt.Errorf("read products and not-befores: %w", err)
 		}
 		m.putRest(r)
 	}

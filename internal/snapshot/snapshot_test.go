@@ -48,13 +48,18 @@ func (w *world) must(err error) {
 // follow runs the feed until holds, or fails.
 func (w *world) follow(what string, holds func() bool) {
 	w.t.Helper()
+	w.followFrom(w.store, what, holds)
+}
+
+func (w *world) followFrom(source snapshot.Source, what string, holds func() bool) {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan error, 1)
 	wake, stop := w.store.Wake()
 	defer stop()
 	go func() {
 		done <- w.model.Follow(ctx, snapshot.Feed{
-			Source: w.store, Wake: wake, Poll: 5 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+			Source: source, Wake: wake, Poll: 5 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 			Changed: func(context.Context, map[market.Kind]bool) {},
 		})
 	}()
@@ -149,6 +154,10 @@ func (o *outage) Orgs(context.Context, id.Org, func(snapshot.OrgRecord) error) e
 
 func (o *outage) Apps(context.Context, id.App, func(snapshot.AppRecord) error) error {
 	o.loads.Add(1)
+	return nil
+}
+
+func (*outage) Revocations(context.Context, []string, func(market.Revocation) error) error {
 	return nil
 }
 func (o *outage) Rest(context.Context) (snapshot.Rest, error) { return snapshot.Rest{}, nil }

@@ -25,10 +25,9 @@ type AppRecord struct {
 
 // Rest is what is small enough to be read whole.
 type Rest struct {
-	Products    []market.Product
-	NotBefores  []market.NotBefore
-	Revocations []market.Revocation // those not yet forgotten
-	Catalog     int64               // version of the newest catalogue; 0: none
+	Products   []market.Product
+	NotBefores []market.NotBefore
+	Catalog    int64 // version of the newest catalogue; 0: none
 }
 
 // Entry is one line of the change feed. Kind and Key name the aggregate to read
@@ -54,6 +53,9 @@ type Source interface {
 	Orgs(ctx context.Context, id id.Org, yield func(OrgRecord) error) error
 	// Apps yields the app with that id, or all of them for "".
 	Apps(ctx context.Context, id id.App, yield func(AppRecord) error) error
+	// Revocations yields those of the tokens with these jtis, or all for nil; never
+	// one that may be forgotten. It costs what it yields, however many there are.
+	Revocations(ctx context.Context, jtis []string, yield func(market.Revocation) error) error
 	// Rest returns the rest.
 	Rest(ctx context.Context) (Rest, error)
 }

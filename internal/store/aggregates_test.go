@@ -281,7 +281,7 @@ func TestNotBeforesAndRevocationsAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(t, []market.NotBefore{platform, sandbox}, rest.NotBefores)
-		same(t, []market.Revocation{live}, rest.Revocations)
+		same(t, []market.Revocation{live}, revocations(t, s, nil))
 	})
 }
 

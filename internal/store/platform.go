@@ -1,6 +1,9 @@
 package store
 
 import (
+	"strconv"
+	"strings"
+
 	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
@@ -63,10 +66,25 @@ func scanRevocation(row scanner, r *market.Revocation) error {
 	return row.Scan(&r.JTI, &r.Org, &r.App, timeInto{&r.Expires}, timeInto{&r.Created})
 }
 
-// revocations lists those that are not to be forgotten yet.
-func (s *session) revocations() ([]market.Revocation, error) {
+const revocationColumns = `jti, org, app, expires, created`
+
+// revocationsAfter lists a chunk of those that are not to be forgotten yet, by jti.
+func (s *session) revocationsAfter(jti string) ([]market.Revocation, error) {
 	return collect(s, "list revocations", scanRevocation,
-		`SELECT jti, org, app, expires, created FROM revocations WHERE expires > $1 ORDER BY expires, jti`, millis(s.now))
+		`SELECT `+revocationColumns+` FROM revocations WHERE jti > $1 AND expires > $2 ORDER BY jti LIMIT $3`,
+		jti, millis(s.now), streamChunk)
+}
+
+// revocationsOf reads those with these jtis that are not to be forgotten yet.
+func (s *session) revocationsOf(jtis []string) ([]market.Revocation, error) {
+	args := []any{millis(s.now)}
+	places := make([]string, len(jtis))
+	for i, jti := range jtis {
+		args = append(args, jti)
+		places[i] = "$" + strconv.Itoa(len(args))
+	}
+	return collect(s, "read revocations", scanRevocation,
+		`SELECT `+revocationColumns+` FROM revocations WHERE expires > $1 AND jti IN (`+strings.Join(places, ", ")+`)`, args...)
 }
 
 // AddRevocation implements [market.PlatformWriter].

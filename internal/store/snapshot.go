@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/id"
@@ -135,6 +136,36 @@ func take[T any](items []T, belongs func(T) bool) (taken, rest []T) {
 	return items[:n:n], items[n:]
 }
 
+// jtiBatch is how many revocations are asked for by name in one statement.
+const jtiBatch = 250
+
+// Revocations implements [snapshot.Source].
+func (s *Store) Revocations(ctx context.Context, jtis []string, yield func(market.Revocation) error) error {
+	return s.view(ctx, func(v *session) error {
+		hand := func(all []market.Revocation) error {
+			for _, r := range all {
+				if err := yield(r); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if jtis == nil {
+			return stream(ctx, true, v.revocationsAfter, func(r market.Revocation) string { return r.JTI }, hand)
+		}
+		for batch := range slices.Chunk(jtis, jtiBatch) {
+			some, err := v.revocationsOf(batch)
+			if err == nil {
+				err = hand(some)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // Rest implements [snapshot.Source].
 func (s *Store) Rest(ctx context.Context) (rest snapshot.Rest, err error) {
 	err = s.view(ctx, func(v *session) (err error) {
@@ -142,9 +173,6 @@ func (s *Store) Rest(ctx context.Context) (rest snapshot.Rest, err error) {
 			return err
 		}
 		if rest.NotBefores, err = v.NotBefores(); err != nil {
-			return err
-		}
-		if rest.Revocations, err = v.revocations(); err != nil {
 			return err
 		}
 		rest.Catalog, err = one(v, "read the newest catalogue's version", nil, scanInt64,

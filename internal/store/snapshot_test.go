@@ -127,6 +127,42 @@ func TestTheRestIsReadWhole(t *testing.T) {
 	})
 }
 
+func TestRevocationsAreReadByNameOrAllOfThem(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, config store.Config) {
+		config.Now = func() time.Time { return noon }
+		s := storetest.OpenConfig(t, config)
+		const many = 4500 // more than two chunks of a stream
+		all := make([]market.Revocation, many)
+		names := make([]string, many)
+		update(t, s, func(tx market.Tx) error {
+			for i := range all {
+				names[i] = fmt.Sprintf("jti-%05d", i)
+				all[i] = market.Revocation{JTI: names[i], Org: "org_a", App: "app_a", Expires: noon.Add(time.Hour), Created: noon}
+				if err := tx.AddRevocation(all[i]); err != nil {
+					return err
+				}
+			}
+			return tx.AddRevocation(market.Revocation{JTI: "over", Expires: noon, Created: noon})
+		})
+		same(t, all, revocations(t, s, nil))
+		same(t, all[7:8], revocations(t, s, []string{names[7], "none", "over"}))
+		same(t, 600, len(revocations(t, s, names[:600]))) // more than one statement
+		same(t, 0, len(revocations(t, s, []string{})))
+	})
+}
+
+func revocations(t *testing.T, s *store.Store, jtis []string) (all []market.Revocation) {
+	t.Helper()
+	err := s.Revocations(t.Context(), jtis, func(r market.Revocation) error {
+		all = append(all, r)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 func orgs(t *testing.T, s *store.Store, of id.Org) (all []snapshot.OrgRecord) {
 	t.Helper()
 	err := s.Orgs(t.Context(), of, func(r snapshot.OrgRecord) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/api"
 	"github.com/sallyport-dev/sallyport/client"
@@ -153,6 +154,49 @@ func TestRevokingASecretStopsItsTokensAndOnlyThose(t *testing.T) {
 	}
 	if a := s.call(c, kept, nil); a.status != http.StatusOK {
 		t.Errorf("the other secret's token: %d %s", a.status, a.body)
+	}
+}
+
+// 4.2, RFC 7009: the end of one token is the end of no other, whether it was got
+// before or after.
+func TestRevokingOneTokenEndsThatOneAlone(t *testing.T) {
+	s := start(t)
+	m := s.operator()
+	e := s.Environments["production"]
+	c := e.api(t, "eligibility")
+	for name, revoke := range map[string]func(t *testing.T, token string){
+		"by its client": func(t *testing.T, token string) {
+			a := s.form(e.URL+"/oauth2/revoke", "client_id", e.ClientID, "client_secret", e.ClientSecret, "token", token)
+			if a.status != http.StatusOK {
+				t.Fatalf("revoke: %d %s", a.status, a.body)
+			}
+		},
+		"by an operator": func(t *testing.T, token string) {
+			_, said := claims(t, token)
+			jti, _ := said["jti"].(string)
+			exp, _ := said["exp"].(float64)
+			if err := m.RevokeToken(t.Context(), api.TokenRevocation{JTI: jti, Expires: time.Unix(int64(exp), 0)}); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			other, dead := s.token(e), s.token(e)
+			for _, token := range []string{other, dead} {
+				if a := s.call(c, token, nil); a.status != http.StatusOK {
+					t.Fatalf("before: %d %s", a.status, a.body)
+				}
+			}
+			revoke(t, dead)
+			if a := s.call(c, dead, nil); a.status != 401 || a.json(t)["error"] != "access_token_not_approved" {
+				t.Errorf("the revoked one, at once: %d %s", a.status, a.body)
+			}
+			for when, token := range map[string]string{"before": other, "after": s.token(e)} {
+				if a := s.call(c, token, nil); a.status != http.StatusOK {
+					t.Errorf("one that was got %s: %d %s", when, a.status, a.body)
+				}
+			}
+		})
 	}
 }
 
