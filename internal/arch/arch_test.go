@@ -22,7 +22,7 @@ const module = "github.com/sallyport-dev/sallyport/"
 var layers = [][]string{
 	{"api", "catalog", "internal/id", "internal/localca", "internal/oauth", "internal/openapi/strictyaml", "internal/problem", "internal/secret", "internal/strictjson"},
 	{"client", "internal/jose", "internal/limit", "internal/openapi"},
-	{"internal/market"},
+	{"internal/dpop", "internal/market"},
 	{"internal/keyring", "internal/mock", "internal/usage"},
 	{"internal/manifest", "internal/snapshot", "internal/token"},
 	{"internal/policy", "internal/httpx", "internal/store"},
