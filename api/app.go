@@ -18,6 +18,7 @@ type App struct {
 	Products       []string  `json:"products"`               // narrows the organization's to these; empty: all
 	TokenLifetime  Seconds   `json:"token_lifetime"`         // 0: the products', else the endpoint's
 	ReuseWindow    *Seconds  `json:"reuse_window,omitempty"` // missing: the environment's
+	Binding        string    `json:"binding"`                // what its tokens must be bound to: "certificate", "dpop", "none"
 	NotBefore      int64     `json:"not_before"`             // epoch second; 0: none
 	Created        time.Time `json:"created"`
 }
@@ -31,6 +32,7 @@ type NewApp struct {
 	Products       []string `json:"products,omitempty"`
 	TokenLifetime  Seconds  `json:"token_lifetime,omitempty"`
 	ReuseWindow    *Seconds `json:"reuse_window,omitempty"`
+	Binding        string   `json:"binding,omitempty"`
 }
 
 // AppPatch changes what is not nil.
@@ -41,6 +43,7 @@ type AppPatch struct {
 	Products       *[]string    `json:"products,omitempty"`
 	TokenLifetime  *Seconds     `json:"token_lifetime,omitempty"`
 	ReuseWindow    *Seconds     `json:"reuse_window,omitempty"` // -1: the environment's
+	Binding        *string      `json:"binding,omitempty"`
 	NotBefore      *EpochSecond `json:"not_before,omitempty"`
 }
 

@@ -15,13 +15,34 @@ func app(a market.App) api.App {
 		ID: string(a.ID), Org: string(a.Org), Environment: string(a.Environment), Name: a.Name,
 		DeveloperEmail: a.DeveloperEmail, ClientID: a.ClientID, State: string(a.State),
 		Products: append([]string{}, a.Products...), TokenLifetime: api.SecondsOf(a.TokenLifetime),
-		NotBefore: a.NotBefore, Created: a.Created.UTC(),
+		Binding: unboundText, NotBefore: a.NotBefore, Created: a.Created.UTC(),
+	}
+	if a.Binding != market.Unbound {
+		out.Binding = string(a.Binding)
 	}
 	if a.ReuseWindow != nil {
 		window := api.SecondsOf(*a.ReuseWindow)
 		out.ReuseWindow = &window
 	}
 	return out
+}
+
+// unboundText is how the API writes market.Unbound.
+const unboundText = "none"
+
+func binding(text string) market.Binding {
+	if text == unboundText {
+		return market.Unbound
+	}
+	return market.Binding(text)
+}
+
+func bindingPatch(text *string) *market.Binding {
+	if text == nil {
+		return nil
+	}
+	b := binding(*text)
+	return &b
 }
 
 func (h *Handler) createApp(w http.ResponseWriter, r *http.Request) error {
@@ -48,7 +69,7 @@ func (h *Handler) createApp(w http.ResponseWriter, r *http.Request) error {
 	}
 	a, err := h.Market.AddApp(r.Context(), actor(r), market.NewApp{
 		Org: id.Org(in.Org), Environment: market.Environment(in.Environment), Name: in.Name,
-		DeveloperEmail: in.DeveloperEmail, Products: in.Products, TokenLifetime: lifetime, ReuseWindow: window,
+		DeveloperEmail: in.DeveloperEmail, Products: in.Products, TokenLifetime: lifetime, ReuseWindow: window, Binding: binding(in.Binding),
 	})
 	if err != nil {
 		return err
@@ -121,7 +142,7 @@ func (h *Handler) patchApp(w http.ResponseWriter, r *http.Request) error {
 	}
 	a, err := h.Market.ChangeApp(r.Context(), actor(r), name, market.AppPatch{
 		Name: in.Name, DeveloperEmail: in.DeveloperEmail, State: (*market.AppState)(in.State), Products: in.Products,
-		TokenLifetime: lifetime, ReuseWindow: window, NotBefore: h.epoch(in.NotBefore),
+		TokenLifetime: lifetime, ReuseWindow: window, Binding: bindingPatch(in.Binding), NotBefore: h.epoch(in.NotBefore),
 	})
 	if err != nil {
 		return err

@@ -81,6 +81,14 @@ func TestAnAppAndItsCredentials(t *testing.T) {
 	if got = want[api.App](t, w, http.StatusOK, "PATCH", target, `{"reuse_window":-1,"state":"disabled"}`); got.ReuseWindow != nil || got.State != "disabled" {
 		t.Errorf("got %+v", got)
 	}
+	for _, binding := range []string{"certificate", "dpop", "none"} {
+		if got = want[api.App](t, w, http.StatusOK, "PATCH", target, api.AppPatch{Binding: &binding}); got.Binding != binding {
+			t.Errorf("binding %s: got %+v", binding, got)
+		}
+	}
+	if p := refused(t, w, api.CodeInvalid, "PATCH", target, `{"binding":"password"}`); p.Field != "binding" {
+		t.Errorf("got %+v", p)
+	}
 	if p := refused(t, w, api.CodeInvalid, "PATCH", target, api.AppPatch{TokenLifetime: ptr(api.Seconds(60))}); p.Field != "token_lifetime" {
 		t.Errorf("got %+v", p)
 	}

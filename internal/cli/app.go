@@ -39,7 +39,7 @@ func appMembers(a api.App) table {
 		window = a.ReuseWindow.Duration().String()
 	}
 	return members("id", a.ID, "org", a.Org, "environment", a.Environment, "name", a.Name, "developer email", a.DeveloperEmail,
-		"client id", a.ClientID, "state", a.State, "products", products, "token lifetime", lifetime, "reuse window", window,
+		"client id", a.ClientID, "state", a.State, "products", products, "token lifetime", lifetime, "reuse window", window, "binding", a.Binding,
 		"not before", second(a.NotBefore), "created", when(a.Created))
 }
 
@@ -49,6 +49,7 @@ type appFlags struct {
 	products    []string
 	lifetime    time.Duration
 	window      time.Duration
+	binding     string
 }
 
 func (f *appFlags) add(cmd *cobra.Command) {
@@ -57,6 +58,8 @@ func (f *appFlags) add(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.products, "product", nil, "narrow the organization's products to this `PRODUCT`; may be repeated")
 	flags.DurationVar(&f.lifetime, "token-lifetime", 0, "how long its tokens live, such as 1h; 0: by product, then by endpoint")
 	flags.DurationVar(&f.window, "reuse-window", 0, "how long the same token may be given again, such as 20s; below 0: the environment's")
+	flags.StringVar(&f.binding, "binding", "", "what its tokens must be bound to: `BINDING` is certificate, dpop or none")
+	complete(cmd, "binding", "certificate", "dpop", "none")
 }
 
 // secondsIf returns the whole seconds of a flag that was given.
@@ -104,7 +107,7 @@ func (p *Program) appCreate() *cobra.Command {
 			}
 			a, err := m.CreateApp(cmd.Context(), api.NewApp{
 				Org: id, Environment: environment, Name: args[0], DeveloperEmail: f.email, Products: f.products,
-				TokenLifetime: lifetime, ReuseWindow: window,
+				TokenLifetime: lifetime, ReuseWindow: window, Binding: f.binding,
 			})
 			if err != nil {
 				return err
@@ -212,12 +215,13 @@ func (p *Program) appUpdate() *cobra.Command {
 			return p.patchApp(cmd, org, args[0], api.AppPatch{
 				Name: given(cmd, "name", f.name), DeveloperEmail: given(cmd, "email", f.email),
 				Products: given(cmd, "product", f.products), TokenLifetime: lifetime, ReuseWindow: window,
+				Binding: given(cmd, "binding", f.binding),
 			})
 		})
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.name, "name", "", "its new `NAME`")
 	orgFlag(cmd, &org, withinOrg)
-	cmd.MarkFlagsOneRequired("name", "email", "product", "token-lifetime", "reuse-window")
+	cmd.MarkFlagsOneRequired("name", "email", "product", "token-lifetime", "reuse-window", "binding")
 	return cmd
 }
 

@@ -66,6 +66,12 @@ func TestACustomersLifeInCommands(t *testing.T) {
 	if got := get[api.App](t, w, "app", "update", "claims", "--reuse-window", "-1s"); got.ReuseWindow != nil {
 		t.Errorf("got %+v", got)
 	}
+	if got := get[api.App](t, w, "app", "update", "claims", "--binding", "dpop"); got.Binding != "dpop" {
+		t.Errorf("got %+v", got)
+	}
+	if got := get[api.App](t, w, "app", "update", "claims", "--binding", "none"); got.Binding != "none" {
+		t.Errorf("got %+v", got)
+	}
 	if got := get[api.App](t, w, "app", "disable", "claims", "--org", acme); got.State != "disabled" {
 		t.Errorf("got %+v", got)
 	}

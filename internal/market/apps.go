@@ -18,6 +18,7 @@ type NewApp struct {
 	Products       []string
 	TokenLifetime  time.Duration
 	ReuseWindow    *time.Duration
+	Binding        Binding
 }
 
 // AddApp adds an app, without a secret yet. It needs no contract: credentials
@@ -26,7 +27,7 @@ func (m *Market) AddApp(ctx context.Context, by Actor, in NewApp) (a App, err er
 	a = App{
 		ID: id.NewApp(), Org: in.Org, Environment: in.Environment, Name: in.Name, DeveloperEmail: in.DeveloperEmail,
 		ClientID: id.NewClientID(), State: AppActive, Products: in.Products, TokenLifetime: in.TokenLifetime,
-		ReuseWindow: in.ReuseWindow, Created: m.Now(),
+		ReuseWindow: in.ReuseWindow, Binding: in.Binding, Created: m.Now(),
 	}
 	err = m.Store.Update(ctx, by, func(tx Tx) error {
 		if _, err := tx.Org(in.Org); err != nil {
@@ -51,6 +52,7 @@ type AppPatch struct {
 	Products       *[]string
 	TokenLifetime  *time.Duration
 	ReuseWindow    *time.Duration // negative: the environment's
+	Binding        *Binding
 	NotBefore      *int64
 }
 
@@ -65,6 +67,7 @@ func (m *Market) ChangeApp(ctx context.Context, by Actor, app id.App, p AppPatch
 		set(&a.DeveloperEmail, p.DeveloperEmail, "developer_email", detail)
 		set(&a.State, p.State, "state", detail)
 		set(&a.Products, p.Products, "products", detail)
+		set(&a.Binding, p.Binding, "binding", detail)
 		if p.TokenLifetime != nil {
 			a.TokenLifetime = *p.TokenLifetime
 			detail["token_lifetime"] = int64(a.TokenLifetime / time.Second)
@@ -83,7 +86,7 @@ func (m *Market) ChangeApp(ctx context.Context, by Actor, app id.App, p AppPatch
 			detail["not_before"] = a.NotBefore
 		}
 		if len(detail) == 0 {
-			return errNothing("name, developer_email, state, products, token_lifetime, reuse_window, not_before")
+			return errNothing("name, developer_email, state, products, token_lifetime, reuse_window, binding, not_before")
 		}
 		if err := m.checkApp(tx, a); err != nil {
 			return err
@@ -123,6 +126,9 @@ func (m *Market) checkApp(tx Tx, a App) error {
 	}
 	if a.State != AppActive && a.State != AppDisabled {
 		return Invalid("state", "an app is %q or %q", AppActive, AppDisabled)
+	}
+	if a.Binding != Unbound && a.Binding != BoundToCertificate && a.Binding != BoundToDPoP {
+		return Invalid("binding", "must be certificate, dpop or none")
 	}
 	if l := a.TokenLifetime; l != 0 && (l < rules.MinTokenLifetime || l > rules.MaxTokenLifetime || l%time.Second != 0) {
 		return Invalid("token_lifetime", "must be whole seconds from %d to %d, or 0 for the default",
