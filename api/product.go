@@ -88,12 +88,16 @@ type CatalogVersion struct {
 type CatalogPut struct {
 	Files  map[string]string `json:"files"`
 	DryRun bool              `json:"dry_run,omitempty"` // check and compare only
+	// AllowPublic says that operations which become callable without a token are
+	// meant to: else a catalogue with such is refused.
+	AllowPublic bool `json:"allow_public,omitempty"`
 }
 
 // CatalogResult says what applying a catalogue did, or would do.
 type CatalogResult struct {
-	Applied bool     `json:"applied"` // false: a dry run, or nothing to change
-	Version int64    `json:"version"` // in force now; 0: none
-	SHA256  string   `json:"sha256"`  // of the bundle that was sent
-	Diff    []string `json:"diff"`    // a line for each change
+	Applied bool     `json:"applied"`         // false: a dry run, or nothing to change
+	Version int64    `json:"version"`         // in force now; 0: none
+	SHA256  string   `json:"sha256"`          // of the bundle that was sent
+	Diff    []string `json:"diff"`            // a line for each change
+	Opens   []string `json:"opens,omitempty"` // operations that become callable without a token
 }

@@ -132,9 +132,16 @@ func (h *Handler) applyCatalog(w http.ResponseWriter, r *http.Request) error {
 		old = &manifest.Catalog{}
 	}
 	out.Diff = append(out.Diff, manifest.Diff(old, wanted)...)
+	out.Opens = manifest.Opened(old, wanted)
 	if in.DryRun || before != nil && before.SHA256 == sum {
 		httpx.WriteJSON(w, http.StatusOK, out)
 		return nil
+	}
+	if len(out.Opens) > 0 && !in.AllowPublic {
+		return &refusal{
+			code: api.CodeConflict, detail: "the catalogue would let operations be called without a token; nothing was changed", errors: out.Opens,
+			hint: "if that is meant, say so: allow_public, or sallyport catalog apply --allow-public; if not, take them out of the manifest",
+		}
 	}
 	c, err := h.Market.ApplyCatalog(r.Context(), actor(r), market.CatalogVersion{
 		SHA256: sum, Bundle: bundle, Summary: strings.Join(out.Diff, "\n"),

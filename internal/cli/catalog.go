@@ -38,7 +38,7 @@ func (p *Program) confirmRemovals(cmd *cobra.Command, m *client.Management, file
 }
 
 func (p *Program) catalogApply() *cobra.Command {
-	var dry bool
+	var dry, public bool
 	cmd := p.verb("apply DIR", "Check a catalogue, say what it changes, and put it in force: all or nothing",
 		`  sallyport catalog apply ./catalog --dry-run
   sallyport catalog apply ./catalog`,
@@ -56,7 +56,7 @@ func (p *Program) catalogApply() *cobra.Command {
 					return err
 				}
 			}
-			result, err := m.ApplyCatalog(cmd.Context(), api.CatalogPut{Files: files, DryRun: dry})
+			result, err := m.ApplyCatalog(cmd.Context(), api.CatalogPut{Files: files, DryRun: dry, AllowPublic: public})
 			if err != nil {
 				return err
 			}
@@ -66,6 +66,9 @@ func (p *Program) catalogApply() *cobra.Command {
 			}
 			if err := p.answer(result, t); err != nil {
 				return err
+			}
+			for _, line := range result.Opens {
+				p.note("needs no token any more: %s", printable(line))
 			}
 			switch {
 			case result.Applied:
@@ -83,9 +86,11 @@ func (p *Program) catalogApply() *cobra.Command {
 	cmd.Long = `Check a catalogue, say what it changes, and put it in force: all or nothing.
 
 The folder replaces the whole catalogue that is in force: what it no longer names
-is removed, and its products are retired. If that is so, it is asked about first.`
+is removed, and its products are retired. If that is so, it is asked about first.
+Operations that become callable without a token have to be meant: --allow-public.`
 	yesFlag(cmd)
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "check and compare only")
+	cmd.Flags().BoolVar(&public, "allow-public", false, "operations that become callable without a token are meant to")
 	return cmd
 }
 

@@ -38,7 +38,7 @@ func (g *Gateway) submitter(c *call) error {
 	if ids.Host, err = c.submitterID("host submitter ID", rule.HostHeader, rule.Pointer); err != nil {
 		return err
 	}
-	must := c.operation.Method != http.MethodGet && c.operation.Method != http.MethodHead
+	must := c.r.Method != http.MethodGet && c.r.Method != http.MethodHead
 	if no := policy.Submitter(rule, ids, must, c.client.Org); no != nil {
 		return no
 	}
@@ -58,7 +58,7 @@ func (c *call) submitterID(what, name, pointer string) (string, error) {
 func (g *Gateway) choose(c *call) error {
 	if c.public {
 		_, live := c.api.Upstreams[g.Environment]
-		c.source = policy.Source{Live: live, Reason: "health"}
+		c.source = policy.Source{Live: live, Reason: "public"}
 		return nil
 	}
 	q := policy.Question{

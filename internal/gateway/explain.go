@@ -57,7 +57,7 @@ func (g *Gateway) says(stage string, c *call) string {
 	case "canonical":
 		return c.path
 	case "match":
-		return fmt.Sprintf("API %s, operation %s (%s %s)", c.api.Name, c.operation.ID, c.operation.Method, c.api.BasePath+c.operation.Template)
+		return fmt.Sprintf("API %s, operation %s (%s %s)", c.api.Name, c.operation.ID, c.r.Method, c.api.BasePath+c.operation.Template)
 	case "authenticate":
 		return g.saysWho(c)
 	case "entitle":
@@ -92,10 +92,10 @@ func saysProduct(c *call) string {
 }
 
 func (g *Gateway) saysLimit(c *call) string {
-	if c.limiter == nil || c.client.App == nil {
+	if c.limiter == nil {
 		return "no rate is set for this API"
 	}
-	left, _ := c.limiter.Left(c.client.App.ClientID, g.Now())
+	left, _ := c.limiter.Left(c.limited(), g.Now())
 	rule := c.api.Request.Rate
 	return fmt.Sprintf("%d calls a second, %d at once; %d left on this node", rule.PerSecond, rule.Burst, left)
 }
@@ -126,7 +126,7 @@ var sourceReasons = map[string]string{
 	"not-subscribed": "the organization is not subscribed to the product",
 	"no-tin":         "the request names no provider TIN",
 	"no-upstream":    "the API has no upstream here",
-	"health":         "a health check of an API without an upstream here",
+	"public":         "a public operation of an API without an upstream here",
 }
 
 // unwritten is the answer to a call that is only asked about: nobody gets it.

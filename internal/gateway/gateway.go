@@ -83,6 +83,7 @@ type Gateway struct {
 	Config
 	table      atomic.Pointer[table]
 	chain      []stage
+	other      *openapi.Operation // of calls that a document does not list
 	identities *otter.Cache[identityKey, string]
 	proxy      *proxy
 	strip      map[string]bool
@@ -100,6 +101,7 @@ func New(c Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{Config: c, identities: identities, strip: c.Headers.stripped(), limits: map[rateKey]*limit.Table{}}
+	g.other = &openapi.Operation{ID: manifest.OtherOperation, Template: "/*"}
 	g.proxy = newProxy(g)
 	g.chain = []stage{
 		{"canonical", g.canonical},

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/limit"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 )
@@ -38,24 +39,33 @@ func (g *Gateway) limiter(api *manifest.API) *limit.Table {
 	return t
 }
 
+// limited is whose calls are counted together: the app's, or, of a public
+// operation, those of a network.
+func (c *call) limited() string {
+	if c.client.App != nil {
+		return c.client.App.ClientID
+	}
+	return httpx.Network(httpx.RemoteAddr(c.r))
+}
+
 // take counts the call, unless it is only asked about.
 func (g *Gateway) take(c *call, now time.Time) (wait time.Duration, ok bool) {
 	if !c.asked {
-		return c.limiter.Take(c.client.App.ClientID, now)
+		return c.limiter.Take(c.limited(), now)
 	}
-	left, full := c.limiter.Left(c.client.App.ClientID, now)
+	left, full := c.limiter.Left(c.limited(), now)
 	return full, left > 0
 }
 
 // limit counts the call against what its app may do, and tells the app where it
 // stands, in the fields of draft-ietf-httpapi-ratelimit-headers-10.
 func (g *Gateway) limit(c *call) error {
-	if c.limiter == nil || c.client.App == nil {
+	if c.limiter == nil {
 		return nil
 	}
 	now := g.Now()
 	wait, ok := g.take(c, now)
-	left, full := c.limiter.Left(c.client.App.ClientID, now)
+	left, full := c.limiter.Left(c.limited(), now)
 	rule := c.api.Request.Rate
 	h := c.w.Header()
 	h["Ratelimit-Policy"] = []string{fmt.Sprintf(`"app";q=%d;w=%d`, rule.Burst, max(1, (rule.Burst+rule.PerSecond-1)/rule.PerSecond))}

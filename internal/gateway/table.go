@@ -55,6 +55,9 @@ func (g *Gateway) match(c *call) error {
 	c.api, c.target, c.limiter = found.api, found.target, found.limiter
 	rest := strings.TrimPrefix(c.path, c.api.BasePath)
 	operation, params, allowed, ok := c.api.Document.Match(c.r.Method, rest)
+	if !ok && c.api.Request.Unlisted == manifest.PassUnlisted {
+		operation, ok = g.other, true
+	}
 	if !ok && len(allowed) > 0 {
 		return &refusal{
 			status: http.StatusMethodNotAllowed, code: codeMethod, allow: strings.Join(allowed, ", "),
@@ -65,7 +68,7 @@ func (g *Gateway) match(c *call) error {
 		return notFound()
 	}
 	c.operation, c.params = operation, params
-	c.public = c.api.Request.PublicHealth && operation.Method == http.MethodGet && operation.Template == "/healthcheck"
+	c.public = c.api.IsPublic(operation)
 	return nil
 }
 

@@ -23,6 +23,8 @@ type apiReader struct {
 
 	openapi *strictyaml.Node // the name of the file
 	mock    *strictyaml.Node
+
+	publicNode *strictyaml.Node
 }
 
 // api reads the API in folder.
@@ -41,13 +43,13 @@ func (l *loader) api(folder string) {
 	r := &apiReader{l: l, folder: folder, api: &API{
 		Name:      folder,
 		Upstreams: make(map[market.Environment]Upstream),
-		Request:   RequestRules{Validate: ValidateEnforce},
+		Request:   RequestRules{Validate: ValidateEnforce, Unlisted: RefuseUnlisted},
 		Pages:     make(map[string]string),
 		sums:      make(map[string][32]byte),
 	}}
 	r.manifest(root)
-	l.take(file, r.Err())
 	r.document(root)
+	l.take(file, r.Err())
 	r.pages()
 	if r.api.BasePath != "" {
 		l.bases = append(l.bases, base{r.api.BasePath, file, root.Get("base_path").Line})
@@ -70,10 +72,27 @@ func (r *apiReader) manifest(root *strictyaml.Node) {
 	if root.Kind != strictyaml.Map {
 		return
 	}
-	for _, name := range []string{"base_path", "products", "openapi"} {
+	for _, name := range []string{"base_path", "products"} {
 		if root.Get(name) == nil {
-			r.Problem(root, "the manifest has no member %q; it must have base_path, products and openapi", name)
+			r.Problem(root, "the manifest has no member %q; it must have base_path and products", name)
 		}
+	}
+	if root.Get("openapi") == nil {
+		r.withoutDocument(root)
+	}
+}
+
+// withoutDocument lets an API be proxied that is described nowhere: all that is
+// below its base path.
+func (r *apiReader) withoutDocument(root *strictyaml.Node) {
+	r.api.Document = openapi.Undescribed()
+	r.api.Request.Unlisted = PassUnlisted
+	r.api.Request.Validate = ValidateOff
+	if root.Get("title") == nil {
+		r.Problem(root, "the manifest has no title and no OpenAPI document that has one; give it a title, or name the document as openapi")
+	}
+	if request := root.Get("request"); request != nil && request.Kind == strictyaml.Map && request.Get("validate") != nil {
+		r.Problem(request.Get("validate"), "validate needs an OpenAPI document to hold requests to; name it as openapi, or take validate out")
 	}
 }
 
@@ -134,24 +153,30 @@ func (r *apiReader) fileName(n *strictyaml.Node, what string) *strictyaml.Node {
 
 // document reads the OpenAPI document and the rules of the mock.
 func (r *apiReader) document(root *strictyaml.Node) {
-	if r.openapi == nil {
-		return
-	}
-	file := path.Join(r.folder, r.openapi.Scalar)
-	doc, err := openapi.Parse(r.l.files[file])
-	if err != nil {
-		r.l.take(file, err)
-		return
-	}
 	a := r.api
-	a.Document, a.Source, a.Version = doc, doc.Source, doc.Version
-	if root.Get("title") == nil {
-		a.Title = doc.Title
+	if r.openapi == nil && root.Get("openapi") != nil {
+		return // a name that is wrong, and was told
 	}
-	if root.Get("summary") == nil {
-		a.Summary = doc.Summary
+	if root.Kind != strictyaml.Map {
+		return
 	}
-	rules := file // where the rules that examples carry stand
+	rules := path.Join(r.folder, manifestFile)
+	if r.openapi != nil {
+		rules = path.Join(r.folder, r.openapi.Scalar) // where the rules that examples carry stand
+		doc, err := openapi.Parse(r.l.files[rules])
+		if err != nil {
+			r.l.take(rules, err)
+			return
+		}
+		a.Document, a.Source, a.Version = doc, doc.Source, doc.Version
+		if root.Get("title") == nil {
+			a.Title = doc.Title
+		}
+		if root.Get("summary") == nil {
+			a.Summary = doc.Summary
+		}
+	}
+	r.publicOperations()
 	var data []byte
 	if r.mock != nil {
 		rules = path.Join(r.folder, r.mock.Scalar)
@@ -161,7 +186,8 @@ func (r *apiReader) document(root *strictyaml.Node) {
 		}
 		r.l.sum(a, mockRules, rules)
 	}
-	if a.Mock, err = mock.ParseRules(data, doc); err != nil {
+	var err error
+	if a.Mock, err = mock.ParseRules(data, a.Document); err != nil {
 		r.l.take(rules, err)
 	}
 }

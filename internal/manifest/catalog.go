@@ -5,7 +5,7 @@
 //	products.yaml             the products
 //	eligibility-v3/           an API, by its name
 //	    manifest.yaml         base path, products, upstreams, checks
-//	    openapi.yaml          its OpenAPI document
+//	    openapi.yaml          its OpenAPI document, if it has one
 //	    mock.yaml             rules of its mock, if it has any
 //	    overview.md …         its pages
 //
@@ -49,12 +49,12 @@ type API struct {
 	Summary   string
 	BasePath  string // begins with "/", no trailing slash
 	Products  []string
-	Document  *openapi.Document
+	Document  *openapi.Document // without an operation if there is no OpenAPI document
 	Upstreams map[market.Environment]Upstream
 	Request   RequestRules
 	Mock      *mock.Rules
 	Pages     map[string]string // Markdown by name: "overview", "changelog", "faq"
-	Source    json.RawMessage   // the OpenAPI document as JSON, to be downloaded
+	Source    json.RawMessage   // the OpenAPI document as JSON, to be downloaded; nil: there is none
 
 	sums map[string][32]byte // SHA-256 of mock rules and pages, for Diff
 }
@@ -76,7 +76,29 @@ type RequestRules struct {
 	Submitter    *SubmitterRule // nil: the API knows no submitter
 	Rate         *RateRule      // of calls by one app; nil: no limit
 	PublicHealth bool           // GET <base>/healthcheck needs no token (CONTRACT 4.8)
+	Public       []string       // operationIds that need no token, sorted
+	Unlisted     Unlisted       // of calls that the document does not list
 	IMAToken     bool           // the token may come in the header IMA-Token (CONTRACT 4.4)
+}
+
+// Unlisted says what happens to a call below the base path that the document
+// does not list.
+type Unlisted string
+
+// The answers to unlisted calls.
+const (
+	RefuseUnlisted Unlisted = "refuse" // 404, or 405 with the methods that there are
+	PassUnlisted   Unlisted = "pass"   // answered like any other, unchecked
+)
+
+// OtherOperation is the id under which unlisted calls are counted, and by which a
+// manifest makes them public.
+const OtherOperation = "other"
+
+// IsPublic reports whether an operation needs no token.
+func (a *API) IsPublic(op *openapi.Operation) bool {
+	_, named := slices.BinarySearch(a.Request.Public, op.ID)
+	return named || a.Request.PublicHealth && op.Method == "GET" && op.Template == "/healthcheck"
 }
 
 // Validation says what happens to a request that does not match the document.

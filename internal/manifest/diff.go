@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/openapi"
 )
 
 // Diff says what changes from one catalogue to another, a line for each thing:
@@ -23,6 +24,35 @@ func Diff(from, to *Catalog) []string {
 	pairs(byName(from.Products, productNamed), byName(to.Products, productNamed), d.product)
 	pairs(byName(from.APIs, apiNamed), byName(to.APIs, apiNamed), d.api)
 	return d.lines
+}
+
+// Opened lists the operations that one catalogue lets be called without a token
+// and the one before it did not: what somebody has to have meant.
+func Opened(from, to *Catalog) []string {
+	was := map[string]bool{}
+	for _, line := range publicOperations(from) {
+		was[line] = true
+	}
+	return slices.DeleteFunc(publicOperations(to), func(line string) bool { return was[line] })
+}
+
+// publicOperations lists the operations that need no token, a line each.
+func publicOperations(c *Catalog) []string {
+	if c == nil {
+		return nil
+	}
+	var lines []string
+	for _, a := range c.APIs {
+		for _, op := range a.Document.Operations {
+			if a.IsPublic(op) {
+				lines = append(lines, fmt.Sprintf("API %s: %s %s", a.Name, op.Method, a.BasePath+op.Template))
+			}
+		}
+		if a.IsPublic(&openapi.Operation{ID: OtherOperation}) {
+			lines = append(lines, fmt.Sprintf("API %s: everything else below %s", a.Name, a.BasePath))
+		}
+	}
+	return lines
 }
 
 type diff struct{ lines []string }
@@ -137,6 +167,9 @@ func (d *diff) request(name string, from, to RequestRules) {
 	changed("validation", from.Validate, to.Validate)
 	changed("max_body", from.MaxBody, to.MaxBody)
 	changed("public_health", from.PublicHealth, to.PublicHealth)
+	changed("public operations", joined(from.Public), joined(to.Public))
+	changed("unlisted calls", from.Unlisted, to.Unlisted)
+	changed("rate", told(from.Rate), told(to.Rate))
 	changed("ima_token", from.IMAToken, to.IMAToken)
 	changed("TIN rule", told(from.TIN), told(to.TIN))
 	changed("submitter rule", told(from.Submitter), told(to.Submitter))

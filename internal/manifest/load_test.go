@@ -72,6 +72,8 @@ request:
   tin: {header: providerTaxId, pointer: /providers/*/taxId, required: true}
   submitter: {header: submitterID, host_header: hostSubmitterID, pointer: /headers}
   public_health: true
+  public: [other, list]
+  unlisted: pass
   ima_token: true
 `),
 		"books/rules.yaml":   new("rules: []"),
@@ -102,6 +104,7 @@ request:
 		},
 		manifest.RequestRules{
 			Validate: manifest.ValidateOff, MaxBody: 256 << 10, PublicHealth: true, IMAToken: true,
+			Public: []string{"list", "other"}, Unlisted: manifest.PassUnlisted,
 			TIN:       &manifest.TINRule{Header: "providerTaxId", Pointer: "/providers/*/taxId", Required: true},
 			Submitter: &manifest.SubmitterRule{Header: "submitterID", HostHeader: "hostSubmitterID", Pointer: "/headers"},
 		},
@@ -155,6 +158,11 @@ func TestEachMistakeIsOneClearLine(t *testing.T) {
 		{"a base path that climbs", api("base_path: /a/../b\nproducts: [P_One]\nopenapi: openapi.yaml"), `the base path "/a/../b" cannot be used`},
 		{"the base path of discovery", api("base_path: /.well-known/x\nproducts: [P_One]\nopenapi: openapi.yaml"), `belongs to the discovery documents`},
 		{"a product that is not there", api("base_path: /a\nproducts: [P_One, P_Three]\nopenapi: openapi.yaml"), `books/manifest.yaml:2: there is no product "P_Three" in products.yaml; there are: P_One, P_Two`},
+		{"no document and no title", api("base_path: /a\nproducts: [P_One]"), `books/manifest.yaml:1: the manifest has no title and no OpenAPI document`},
+		{"checks without a document", api("title: A\nbase_path: /a\nproducts: [P_One]\nrequest:\n  validate: enforce"), `books/manifest.yaml:5: validate needs an OpenAPI document`},
+		{"a public operation that is not there", more("request: {public: [lists]}"), `books/manifest.yaml:4: public names "lists", and there is no operation of that operationId; there are: list`},
+		{"the rest public, and refused", more("request: {public: [other]}"), `books/manifest.yaml:4: public names "other", the calls that the document does not list, and those are refused`},
+		{"an unknown word for the rest", more("request: {unlisted: yes}"), `books/manifest.yaml:4: unlisted is "yes"; it must be "refuse" or "pass"`},
 		{"no product at all", api("base_path: /a\nproducts: []\nopenapi: openapi.yaml"), `books/manifest.yaml:2: products is empty`},
 		{"a document that is not there", api("base_path: /a\nproducts: [P_One]\nopenapi: other.yaml"), `books/manifest.yaml:3: there is no file "other.yaml" in this folder`},
 		{"a document elsewhere", api("base_path: /a\nproducts: [P_One]\nopenapi: ../openapi.yaml"), `books/manifest.yaml:3: openapi is "../openapi.yaml"; it must be the name of a file in this folder`},

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/openapi"
 	"github.com/sallyport-dev/sallyport/internal/openapi/strictyaml"
 )
 
@@ -110,8 +111,45 @@ func (r *apiReader) request(n *strictyaml.Node) {
 		"submitter":     r.submitter,
 		"rate":          r.rate,
 		"public_health": r.Bool("public_health", &rules.PublicHealth),
+		"public":        r.public,
+		"unlisted":      r.unlisted,
 		"ima_token":     r.Bool("ima_token", &rules.IMAToken),
 	})
+}
+
+// public reads which operations need no token.
+func (r *apiReader) public(n *strictyaml.Node) {
+	r.Texts("public", &r.api.Request.Public)(n)
+	slices.Sort(r.api.Request.Public)
+	r.publicNode = n
+}
+
+// publicOperations holds the names of public operations to the document: one that
+// is misspelt would go on asking for a token, and nobody would know why.
+func (r *apiReader) publicOperations() {
+	for _, name := range r.api.Request.Public {
+		known := slices.ContainsFunc(r.api.Document.Operations, func(op *openapi.Operation) bool { return op.ID == name })
+		switch {
+		case known, name == OtherOperation && r.api.Request.Unlisted == PassUnlisted:
+		case name == OtherOperation:
+			r.Problem(r.publicNode, "public names %q, the calls that the document does not list, and those are refused; say unlisted: pass, or take it out", name)
+		default:
+			ids := make([]string, 0, len(r.api.Document.Operations))
+			for _, op := range r.api.Document.Operations {
+				ids = append(ids, op.ID)
+			}
+			r.Problem(r.publicNode, "public names %q, and there is no operation of that operationId; there are: %s", name, joined(ids))
+		}
+	}
+}
+
+func (r *apiReader) unlisted(n *strictyaml.Node) {
+	switch v := Unlisted(n.Scalar); {
+	case n.Kind == strictyaml.Text && (v == RefuseUnlisted || v == PassUnlisted):
+		r.api.Request.Unlisted = v
+	default:
+		r.Problem(n, "unlisted is %q; it must be %q or %q", n.Scalar, RefuseUnlisted, PassUnlisted)
+	}
 }
 
 func (r *apiReader) validate(n *strictyaml.Node) {

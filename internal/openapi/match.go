@@ -21,6 +21,10 @@ type leaf struct {
 	allowed  []string // the methods, sorted; with HEAD where there is GET
 }
 
+// Undescribed returns a document without an operation: that of an API which has
+// none.
+func Undescribed() *Document { return &Document{} }
+
 // Match finds the operation for method and path. The path is the part after the
 // API's base path: empty or "/" is the base, and one slash at the end makes no
 // difference. The caller has made it canonical and has decoded each segment, so

@@ -19,6 +19,8 @@ type apiView struct {
 	Products   []productView
 	Rules      manifest.RequestRules
 	Validated  bool
+	Described  bool // has an OpenAPI document
+	Unlisted   bool // takes operations that are not listed
 	MaxBody    string
 	Operations []operationView
 	Texts      []textView // pages after the reference
@@ -95,6 +97,8 @@ func (p *Portal) apiView(api *manifest.API) (*apiView, error) {
 		Products:  p.productsOf(api),
 		Rules:     api.Request,
 		Validated: api.Request.Validate == manifest.ValidateEnforce,
+		Described: api.Source != nil,
+		Unlisted:  api.Request.Unlisted == manifest.PassUnlisted,
 		MaxBody:   size(api.Request.MaxBody),
 	}
 	if api.Request.MaxBody == 0 {

@@ -15,6 +15,9 @@ func (p *Portal) openAPI(w http.ResponseWriter, r *http.Request) error {
 	if api == nil {
 		return notFound("API")
 	}
+	if api.Source == nil {
+		return notFound("OpenAPI document of this API")
+	}
 	sum := sha256.Sum256(api.Source)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")

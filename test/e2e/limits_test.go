@@ -80,6 +80,14 @@ func TestARateIsEnforcedAndTold(t *testing.T) {
 // applyAlso applies the demo's catalogue with more files.
 func (s *site) applyAlso(more map[string]string) {
 	s.t.Helper()
+	if _, err := s.operator().ApplyCatalog(s.t.Context(), api.CatalogPut{Files: s.catalogAnd(more)}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// catalogAnd is the files of the demo's catalogue, and more.
+func (s *site) catalogAnd(more map[string]string) map[string]string {
+	s.t.Helper()
 	files := map[string]string{}
 	err := fs.WalkDir(catalog.Files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -93,7 +101,5 @@ func (s *site) applyAlso(more map[string]string) {
 		s.t.Fatal(err)
 	}
 	maps.Copy(files, more)
-	if _, err := s.operator().ApplyCatalog(s.t.Context(), api.CatalogPut{Files: files}); err != nil {
-		s.t.Fatal(err)
-	}
+	return files
 }
