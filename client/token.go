@@ -19,6 +19,7 @@ type Config struct {
 	ClientID     string
 	ClientSecret Secret
 	Scopes       []string     // empty: all that the client may have
+	Resources    []string     // base URLs of the APIs that tokens are for (RFC 8707); empty: all
 	HTTP         *http.Client // nil: one with a timeout of a minute; redirects are never followed
 }
 
@@ -184,6 +185,9 @@ func (s *TokenSource) request(ctx context.Context) (token Token, renewAt time.Ti
 		"client_secret": {s.config.ClientSecret.Reveal()},
 	}
 	put(form, "scope", strings.Join(s.config.Scopes, " "))
+	for _, resource := range s.config.Resources {
+		form.Add("resource", resource)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.config.TokenURL, strings.NewReader(form.Encode()))
 	if err != nil {
 		return token, renewAt, err

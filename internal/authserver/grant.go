@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/oauth"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
 )
@@ -14,7 +15,8 @@ import (
 type grant struct {
 	client   caller
 	products []string
-	scope    string // the products, joined
+	audience []string // the resources asked for (RFC 8707), else the platform; shared, not to be changed
+	scope    string   // the products, joined
 	lifetime time.Duration
 }
 
@@ -24,25 +26,29 @@ func (s *Server) grant(c caller, q *request, d Dialect) (*grant, error) {
 	if ref := s.mayHaveTokens(c.Client); ref != nil {
 		return nil, ref
 	}
-	g := &grant{client: c, lifetime: c.App.TokenLifetime}
+	g := &grant{client: c, audience: s.platform, lifetime: c.App.TokenLifetime}
 	wanted, err := parseScope(q.scope)
 	if err != nil {
 		return nil, err
 	}
+	targets, err := s.targets(q)
+	if err != nil {
+		return nil, err
+	}
 	live := 0
-	var shortest time.Duration
+	var open []string // the live ones, where resources are asked for
 	for _, p := range s.Model.Products() {
 		if !c.App.Takes(p.Name) || !c.Org.Subscription(p.Name).Opens(s.Environment) {
 			continue
 		}
 		live++
+		if targets != nil {
+			open = append(open, p.Name)
+		}
 		if len(wanted) > 0 && !slices.Contains(wanted, p.Name) {
 			continue
 		}
 		g.products = append(g.products, p.Name)
-		if l := p.TokenLifetime; l > 0 && (shortest == 0 || l < shortest) {
-			shortest = l
-		}
 	}
 	switch {
 	case live == 0:
@@ -58,8 +64,11 @@ func (s *Server) grant(c caller, q *request, d Dialect) (*grant, error) {
 			say: "A requested scope is not one of the app's products. Leave scope out to get all of them",
 		}
 	}
+	if ref := g.narrow(targets, open, wanted); ref != nil {
+		return nil, ref
+	}
 	if g.lifetime == 0 { // CONTRACT 2.7
-		g.lifetime = shortest
+		g.lifetime = shortest(s.Model.Products(), g.products)
 	}
 	if g.lifetime == 0 {
 		g.lifetime = d.Lifetime()
@@ -67,6 +76,17 @@ func (s *Server) grant(c caller, q *request, d Dialect) (*grant, error) {
 	g.lifetime = min(g.lifetime, s.MaxLifetime)
 	g.scope = strings.Join(g.products, " ")
 	return g, nil
+}
+
+// shortest is the shortest lifetime that one of the named products sets, 0 if none
+// does.
+func shortest(products []market.Product, named []string) (lifetime time.Duration) {
+	for _, p := range products {
+		if l := p.TokenLifetime; l > 0 && (lifetime == 0 || l < lifetime) && slices.Contains(named, p.Name) {
+			lifetime = l
+		}
+	}
+	return lifetime
 }
 
 func (s *Server) mayHaveTokens(c snapshot.Client) *refusal {

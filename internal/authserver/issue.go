@@ -186,7 +186,7 @@ func (s *Server) mint(ctx context.Context, g *grant, typ string) (*issued, error
 	}
 	at := s.Now().Unix()
 	claims := token.Claims{
-		Issuer: s.Issuer, Audience: []string{s.Audience}, JTI: token.NewJTI(), Handle: token.NewHandle(),
+		Issuer: s.Issuer, Audience: g.audience, JTI: token.NewJTI(), Handle: token.NewHandle(),
 		ClientID: c.App.ClientID, Scope: g.scope, Org: string(c.Org.ID), Environment: string(s.Environment),
 		Credential: string(c.Credential.ID), Confirmation: c.confirmation, ApplicationName: c.App.Name, DeveloperEmail: c.App.DeveloperEmail,
 		Products: g.products, IssuedAt: at, NotBefore: at, Expires: at + int64(g.lifetime/time.Second),

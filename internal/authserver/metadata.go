@@ -24,23 +24,51 @@ type metadata struct {
 	TokenAuthMethods         []string `json:"token_endpoint_auth_methods_supported"`
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAlgorithms  []string `json:"introspection_signing_alg_values_supported"` // RFC 9701 §7
+	Scopes                   []string `json:"scopes_supported,omitempty"`                 // the products
+	ProtectedResources       []string `json:"protected_resources,omitempty"`              // RFC 9728 §4
 	ServiceDocumentation     string   `json:"service_documentation,omitempty"`
 }
 
+// describe serves the metadata as they are now: products and keys change.
+func (s *Server) describe(w http.ResponseWriter, r *http.Request) error {
+	if err := onlyGet(r); err != nil {
+		return err
+	}
+	w.Header()["Cache-Control"] = []string{"public, max-age=300"}
+	w.Header()["Access-Control-Allow-Origin"] = []string{"*"}
+	httpx.WriteJSON(w, http.StatusOK, s.metadata())
+	return nil
+}
+
+// metadata describes the server. The endpoints are below the environment's own URL,
+// wherever the issuer is.
 func (s *Server) metadata() metadata {
-	origin := strings.TrimSuffix(s.Issuer, issuerPath(s.Issuer))
-	methods := []string{"client_secret_basic", "client_secret_post"}
+	base := s.BaseURLs[0]
+	methods := []string{string(secretBasic), string(secretPost)}
+	products := s.Model.Products()
+	scopes := make([]string, len(products))
+	for i, p := range products {
+		scopes[i] = p.Name
+	}
+	var algorithms []string
+	if key := s.Ring.Signer(keyring.UseToken); key != nil {
+		algorithms = []string{string(key.Algorithm)}
+	}
 	return metadata{
 		Issuer:                   s.Issuer,
-		TokenEndpoint:            origin + s.endpoint(RFC, V3, V2, V1),
-		JWKSURI:                  origin + "/.well-known/jwks.json",
-		RevocationEndpoint:       origin + "/oauth2/revoke",
-		IntrospectionEndpoint:    origin + "/oauth2/introspect",
+		TokenEndpoint:            base + s.endpoint(RFC, V3, V2, V1),
+		JWKSURI:                  base + "/.well-known/jwks.json",
+		RevocationEndpoint:       base + "/oauth2/revoke",
+		IntrospectionEndpoint:    base + "/oauth2/introspect",
 		GrantTypes:               []string{oauth.ClientCredentials},
 		ResponseTypes:            []string{},
 		TokenAuthMethods:         methods,
 		RevocationAuthMethods:    methods,
 		IntrospectionAuthMethods: methods,
+		IntrospectionAlgorithms:  algorithms,
+		Scopes:                   scopes,
+		ProtectedResources:       s.resources.Load().below(base),
 		ServiceDocumentation:     s.Documentation,
 	}
 }

@@ -192,22 +192,51 @@ func (q *request) readJSON(body []byte) error {
 				return invalidRequest("The body has a parameter that is not plain text")
 			}
 			q.put(name, value)
+		case []any:
+			if err := q.putAll(name, value); err != nil {
+				return err
+			}
 		default:
 			if isOurs(name) {
-				return invalidRequest("The parameters grant_type, client_id, client_secret and scope are JSON strings")
+				return errNoString()
 			}
 		}
 	}
 	return nil
 }
 
+// putAll keeps the values of an array, which stands for a parameter that repeats.
+func (q *request) putAll(name string, values []any) error {
+	if isOurs(name) && !mayRepeat(name) {
+		return errNoString()
+	}
+	if !isOurs(name) {
+		return nil
+	}
+	if len(values) > maxParameters {
+		return invalidRequest("The body has too many parameters")
+	}
+	for _, value := range values {
+		text, ok := value.(string)
+		if !ok || !printable(text) {
+			return errNoString()
+		}
+		q.put(name, text)
+	}
+	return nil
+}
+
+func errNoString() error {
+	return invalidRequest("The parameters grant_type, client_id, client_secret and scope are JSON strings; resource is one, or an array of them")
+}
+
 // mayRepeat names the parameters that an extension lets repeat (RFC 8707 §2, RFC
-// 8693 §2.1). We do not use them.
+// 8693 §2.1). We do not use the second.
 func mayRepeat(name string) bool { return name == "resource" || name == "audience" }
 
 func isOurs(name string) bool {
 	switch name {
-	case "grant_type", "client_id", "client_secret", "scope", "client_assertion", "client_assertion_type":
+	case "grant_type", "client_id", "client_secret", "scope", "client_assertion", "client_assertion_type", "resource":
 		return true
 	}
 	return false

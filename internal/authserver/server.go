@@ -6,7 +6,7 @@
 //
 //	parse the body once            request.go
 //	authenticate the client        client.go   from the snapshot, never SQL
-//	choose products, scope, life   grant.go
+//	choose products, scope, life   grant.go, resource.go
 //	sign, or the same token again  issue.go
 //	answer by the dialect's table  dialect.go
 //
@@ -22,11 +22,11 @@ package authserver
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -34,6 +34,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
 	"github.com/sallyport-dev/sallyport/internal/limit"
+	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
 	"github.com/sallyport-dev/sallyport/internal/token"
@@ -44,8 +45,9 @@ import (
 // otherwise.
 type Config struct {
 	Environment   market.Environment
-	Issuer        string // https://host[:port][/path], no trailing slash
-	Audience      string // of the tokens: "apiPlatform"
+	Issuer        string   // https://host[:port][/path], no trailing slash
+	BaseURLs      []string // of the environment, no trailing slash; the first is the one that is told
+	Audience      string   // of the tokens: "apiPlatform"
 	Endpoints     []Endpoint
 	SecretPrefix  map[string]market.Environment // which environment a secret's prefix tells
 	ReuseWindow   time.Duration                 // of dialects that give the same token again
@@ -88,14 +90,16 @@ type Legacy struct {
 // Server is the authorization server of one environment.
 type Server struct {
 	Config
-	reuse   *otter.Cache[reuseKey, *issued]
-	signing chan struct{} // as many as may sign at once
+	platform  []string // the audience of tokens for all of the environment
+	resources atomic.Pointer[resources]
+	reuse     *otter.Cache[reuseKey, *issued]
+	signing   chan struct{} // as many as may sign at once
 }
 
 // maxReuse bounds how many tokens are remembered to be given again.
 const maxReuse = 1 << 16
 
-// New returns the authorization server.
+// New returns the authorization server. Give it a catalogue with SetCatalog.
 func New(c Config) (*Server, error) {
 	reuse, err := otter.New(&otter.Options[reuseKey, *issued]{
 		MaximumSize:      maxReuse,
@@ -104,7 +108,9 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Config: c, reuse: reuse, signing: make(chan struct{}, runtime.GOMAXPROCS(0))}, nil
+	s := &Server{Config: c, platform: []string{c.Audience}, reuse: reuse, signing: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	s.SetCatalog(&manifest.Catalog{})
+	return s, nil
 }
 
 // Routes returns the handlers by exact path; they check methods themselves.
@@ -119,7 +125,7 @@ func (s *Server) Routes() map[string]http.Handler {
 	}
 	both("/oauth2/revoke", s.handle(s.revoke))
 	both("/oauth2/introspect", s.handle(s.introspect))
-	metadata := s.document(s.metadata())
+	metadata := s.handle(s.describe)
 	path := issuerPath(s.Issuer)
 	routes["/.well-known/oauth-authorization-server"+path] = metadata // RFC 8414 §3.1
 	routes["/.well-known/openid-configuration"+path] = metadata
@@ -140,21 +146,4 @@ func issuerPath(issuer string) string {
 		return strings.TrimSuffix(rest[i:], "/")
 	}
 	return ""
-}
-
-// document serves a JSON document that does not change while we run.
-func (s *Server) document(v any) http.Handler {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // a document of ours that cannot be encoded is a bug
-	}
-	return s.handle(func(w http.ResponseWriter, r *http.Request) error {
-		if err := onlyGet(r); err != nil {
-			return err
-		}
-		w.Header()["Cache-Control"] = []string{"public, max-age=300"}
-		w.Header()["Access-Control-Allow-Origin"] = []string{"*"}
-		httpx.WriteBody(w, http.StatusOK, "application/json", body)
-		return nil
-	})
 }

@@ -74,6 +74,9 @@ func (e *Environment) check(bad func(where, format string, args ...any), where s
 	if e.Issuer != "" {
 		checkURL(bad, where+".issuer", e.Issuer)
 	}
+	for i, alias := range e.Aliases {
+		checkURL(bad, fmt.Sprintf("%s.aliases[%d]", where, i), alias)
+	}
 	if !slices.Contains([]string{"RS256", "ES256", "EdDSA"}, e.Algorithm) {
 		bad(where+".algorithm", "must be RS256, ES256 or EdDSA")
 	}

@@ -59,7 +59,8 @@ type TLS struct {
 // Environment is one world.
 type Environment struct {
 	Listener          `yaml:",inline"`
-	Issuer            string     `yaml:"issuer" doc:"The iss of its tokens: an https URL. Default: its URL."`
+	Aliases           []string   `yaml:"aliases" doc:"Further https URLs by which it is reached from outside, such as those of an old name: what is named by them is named as well as by its URL (RFC 8707, RFC 9728). The hosts need not be repeated."`
+	Issuer            string     `yaml:"issuer" doc:"The iss of its tokens: an https URL, at which /.well-known has to lead here. Endpoints are told below url, not below it. Default: its URL."`
 	Algorithm         string     `yaml:"algorithm" doc:"RS256, ES256 or EdDSA. Default: RS256, which deployed clients expect."`
 	SecretPrefix      string     `yaml:"secret_prefix" doc:"Begins every client secret: 2 to 16 lower-case letters and digits, different in each environment. Default: spsbx, spprd, or sp and the name."`
 	Contracted        *bool      `yaml:"contracted" doc:"Credentials need a subscription with a contract. Default: true, but in sandbox."`

@@ -154,6 +154,7 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 		{"an issuer with a fragment", sandbox("issuer: 'https://x.example#a'"), notAnIssuer},
 		{"an issuer with a user", sandbox("issuer: 'https://me@x.example'"), notAnIssuer},
 		{"an issuer that is a word", sandbox("issuer: me"), notAnIssuer},
+		{"an alias with a path's end", sandbox("aliases: ['https://x.example/']"), "aliases[0]: must be an https URL"},
 		{"one issuer for two", "environments: {sandbox: {issuer: 'https://x.example'}, production: {issuer: 'https://x.example'}}", "is that of production too"},
 		{"an algorithm that does not sign here", sandbox("algorithm: HS256"), "environments.sandbox.algorithm: must be RS256, ES256 or EdDSA"},
 		{"a prefix with an underscore", sandbox("secret_prefix: sp_x"), "environments.sandbox.secret_prefix: must be 2 to 16"},

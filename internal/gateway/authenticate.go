@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,7 +38,25 @@ func (g *Gateway) authenticate(c *call) error {
 		return no
 	}
 	c.client = client
+	if !isFor(principal, c.resources) {
+		return otherAudience(principal)
+	}
 	return nil
+}
+
+// isFor reports whether a token may be used at a resource, by one of its names: a
+// token for others must be refused (RFC 9700 §2.3).
+func isFor(p *token.Principal, names []string) bool {
+	return p.Resources == nil || slices.ContainsFunc(names, p.For)
+}
+
+func otherAudience(p *token.Principal) *refusal {
+	return &refusal{
+		status: http.StatusUnauthorized, code: codeInvalidToken, bearer: true, challenge: oauth.BearerInvalidToken,
+		detail: "The access token was made for other APIs. Get one with the parameter resource naming this API, or without that parameter",
+		reason: "the token is for " + strings.Join(p.Resources, " and "),
+		next:   "ask for a token with this API's URL as resource, or without resource",
+	}
 }
 
 // bearer returns the token of the Authorization header (RFC 6750 §2.1), or of

@@ -54,9 +54,10 @@ import (
 // otherwise.
 type Config struct {
 	Environment market.Environment
-	Issuer      string // of the tokens and the identity JWTs
-	BaseURL     string // of this gateway, for metadata
-	Docs        string // URL under which errors are explained; may be empty
+	Issuer      string   // of the tokens and the identity JWTs
+	BaseURL     string   // of this gateway: what callers and upstreams are told
+	Aliases     []string // other URLs of it, by which resources are named too; may be empty
+	Docs        string   // URL under which errors are explained; may be empty
 	Headers     Headers
 	MaxStale    time.Duration // of the model; older: 503
 	Options     Options
@@ -87,6 +88,7 @@ type Gateway struct {
 	identities *otter.Cache[identityKey, string]
 	proxy      *proxy
 	strip      map[string]bool
+	bases      map[string]string // URLs of the gateway by the Host that a request of theirs has
 	limitsMu   sync.Mutex
 	limits     map[rateKey]*limit.Table
 }
@@ -103,6 +105,7 @@ func New(c Config) (*Gateway, error) {
 	g := &Gateway{Config: c, identities: identities, strip: c.Headers.stripped(), limits: map[rateKey]*limit.Table{}}
 	g.other = &openapi.Operation{ID: manifest.OtherOperation, Template: "/*"}
 	g.proxy = newProxy(g)
+	g.bases = basesByHost(append([]string{c.BaseURL}, c.Aliases...))
 	g.chain = []stage{
 		{"canonical", g.canonical},
 		{"match", g.match},
@@ -132,6 +135,7 @@ type call struct {
 
 	path      string // canonical, decoded
 	api       *manifest.API
+	resources []string     // what a token for this API may name (RFC 8707)
 	target    *target      // where it is answered live; nil: nowhere
 	limiter   *limit.Table // nil: no limit
 	operation *openapi.Operation

@@ -70,7 +70,7 @@ func (g *Gateway) refuse(c *call, err error) string {
 	h := c.w.Header()
 	h["Cache-Control"] = []string{"no-store"}
 	if ref.bearer {
-		h["Www-Authenticate"] = []string{g.challenge(ref)}
+		h["Www-Authenticate"] = []string{g.challenge(c, ref)}
 	}
 	if ref.allow != "" {
 		h["Allow"] = []string{ref.allow}
@@ -111,12 +111,16 @@ func (g *Gateway) problemType(code string) string {
 
 // challenge is the WWW-Authenticate of RFC 6750 §3, with the pointer of RFC
 // 9728 §5.1. Its texts hold no character that would need escaping.
-func (g *Gateway) challenge(ref *refusal) string {
+func (g *Gateway) challenge(c *call, ref *refusal) string {
 	text := `Bearer realm="` + string(g.Environment) + `"`
 	if ref.challenge != "" {
 		text += `, error="` + string(ref.challenge) + `", error_description="` + description(ref) + `"`
 	}
-	return text + `, resource_metadata="` + g.BaseURL + `/.well-known/oauth-protected-resource"`
+	about := ""
+	if c.api != nil {
+		about = c.api.BasePath
+	}
+	return text + `, resource_metadata="` + g.metadataURL(c.r, about) + `"`
 }
 
 // refusalOf maps every error of the chain to its answer.

@@ -3,7 +3,7 @@
 package oauth
 
 // ErrorCode is the `error` member of a refusal at a token endpoint
-// (RFC 6749 §5.2, RFC 7009 §2.2.1).
+// (RFC 6749 §5.2, RFC 7009 §2.2.1, RFC 8707 §2).
 type ErrorCode string
 
 // The error codes of the token, revocation and introspection endpoints.
@@ -13,6 +13,7 @@ const (
 	UnauthorizedClient     ErrorCode = "unauthorized_client"     // RFC 6749 §5.2
 	UnsupportedGrantType   ErrorCode = "unsupported_grant_type"  // RFC 6749 §5.2
 	InvalidScope           ErrorCode = "invalid_scope"           // RFC 6749 §5.2
+	InvalidTarget          ErrorCode = "invalid_target"          // RFC 8707 §2
 	UnsupportedTokenType   ErrorCode = "unsupported_token_type"  // RFC 7009 §2.2.1
 	TemporarilyUnavailable ErrorCode = "temporarily_unavailable" // RFC 6749 §4.1.2.1, used with 503
 	SlowDown               ErrorCode = "slow_down"               // RFC 8628 §3.5, used with 429

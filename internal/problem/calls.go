@@ -18,8 +18,10 @@ func callTokens() []Problem {
 				"The token was issued by the other environment: sandbox tokens open the sandbox only, production tokens production only.",
 				"The token was cut off, wrapped in quotes or changed on its way.",
 				"Something else was sent in its place, such as the client secret.",
+				"It was made for other APIs: its request had the parameter resource, and this API was not among them.",
 			},
 			Next: []string{
+				"If you send the parameter resource, name this API in it, or leave it out.",
 				"Compare the host of your token URL with the host of the call: both belong to one environment.",
 				"Get a new token there and send it unchanged, as Authorization: Bearer and the token.",
 			},

@@ -41,6 +41,20 @@ func tokenRequests() []Problem {
 			},
 		},
 		{
+			Code: "invalid_target", Surface: Token, Statuses: []int{400},
+			Title:   "A resource is not one that the token can be made for",
+			Meaning: "The parameter resource names the API that a token is to be for (RFC 8707). What was sent is no absolute URI, or no API of this environment, or none that the app may call.",
+			Causes: []string{
+				"The resource is the URL of an operation and not the base URL of its API.",
+				"It is the URL of the other environment, or of another host.",
+				"The organization is not subscribed to a product of that API, or the app is limited to others.",
+			},
+			Next: []string{
+				"Send the base URL of the API as its page has it; resource may be sent several times.",
+				"Or leave resource out: the token is then for all APIs that the app may call.",
+			},
+		},
+		{
 			Code: "unsupported_token_type", Surface: Token, Statuses: []int{400},
 			Title:   "This kind of token is not handled here",
 			Meaning: "The endpoint does not revoke tokens of the kind that was sent.",
@@ -93,6 +107,7 @@ func tokenClients() []Problem {
 				"The name of the product is misspelt: capitals matter.",
 				"The organization is not subscribed to that product, or the app is limited to others.",
 				"A scope of another system was sent.",
+				"The parameter resource names other APIs than those that the scopes open.",
 			},
 			Next: []string{
 				"Leave scope out: the token then opens all of the app's products.",

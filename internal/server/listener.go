@@ -18,8 +18,9 @@ import (
 
 // listener is one address that we serve at.
 type listener struct {
-	name   string // "sandbox", "management", …
-	url    string // without trailing slash
+	name   string   // "sandbox", "management", …
+	url    string   // without trailing slash
+	urls   []string // all by which it is reached; url is the first
 	socket net.Listener
 	tls    *tls.Config
 	server *http.Server
@@ -51,13 +52,20 @@ func listen(ctx context.Context, name string, c config.Listener, ca *localca.Aut
 		}
 		l.tls = &tls.Config{Certificates: []tls.Certificate{*cert}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
 	}
-	if l.url == "" {
-		_, port, err := net.SplitHostPort(socket.Addr().String())
-		if err != nil {
-			return nil, errors.Join(err, socket.Close())
-		}
-		l.url = scheme + "://" + net.JoinHostPort(hosts[0], port)
+	if l.url != "" {
+		l.urls = []string{l.url}
 	}
+	_, port, err := net.SplitHostPort(socket.Addr().String())
+	if err != nil {
+		return nil, errors.Join(err, socket.Close())
+	}
+	if c.URL != "" && len(c.Hosts) == 0 {
+		hosts = nil // those that nobody asked for are for who is in front
+	}
+	for _, host := range hosts {
+		l.urls = append(l.urls, scheme+"://"+net.JoinHostPort(host, port))
+	}
+	l.url = l.urls[0]
 	return l, nil
 }
 

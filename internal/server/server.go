@@ -74,6 +74,7 @@ type environment struct {
 	name     market.Environment
 	config   *config.Environment
 	listener *listener
+	urls     []string // all by which it is reached; the listener's own is the first
 	issuer   string
 	ring     *keyring.Ring
 	auth     *authserver.Server
@@ -192,6 +193,7 @@ func (s *Server) listen(ctx context.Context) (err error) {
 		if e.issuer == "" {
 			e.issuer = e.listener.url
 		}
+		e.urls = slices.Concat(e.listener.urls, c.Aliases)
 		s.environments = append(s.environments, e)
 	}
 	if s.management, err = listen(ctx, "management", s.Config.Management, s.ca); err != nil {
@@ -385,7 +387,9 @@ func (s *Server) loadCatalog(ctx context.Context) error {
 	}
 	s.catalog.Store(catalog)
 	for _, e := range s.environments {
+		// The routes first: no token is made for an API that is not routed yet.
 		e.gateway.SetCatalog(catalog)
+		e.auth.SetCatalog(catalog)
 	}
 	s.compiled.Store(version.Version)
 	return nil

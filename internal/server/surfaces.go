@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/api"
@@ -44,7 +45,7 @@ func (s *Server) buildEnvironments() error {
 	prefixes := map[string]market.Environment{}
 	for _, e := range s.environments {
 		v, err := token.NewVerifier(token.VerifierConfig{
-			Ring: e.ring, Issuer: e.issuer, Audience: s.Config.Audience, Environment: string(e.name), Leeway: tokenLeeway, Now: s.Now,
+			Ring: e.ring, Issuer: e.issuer, Audience: s.Config.Audience, Resources: e.urls, Environment: string(e.name), Leeway: tokenLeeway, Now: s.Now,
 		})
 		if err != nil {
 			return err
@@ -67,7 +68,7 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 		page = s.portal.url + "/migrate/v1"
 	}
 	e.auth, err = authserver.New(authserver.Config{
-		Environment: e.name, Issuer: e.issuer, Audience: s.Config.Audience, Endpoints: endpoints(c.TokenEndpoints),
+		Environment: e.name, Issuer: e.issuer, BaseURLs: e.urls, Audience: s.Config.Audience, Endpoints: endpoints(c.TokenEndpoints),
 		SecretPrefix: prefixes, ReuseWindow: time.Duration(*c.ReuseWindow), MaxLifetime: time.Duration(c.MaxTokenLifetime),
 		Leeway: tokenLeeway, MaxStale: s.Config.StaleLimit(),
 		Legacy: authserver.Legacy{
@@ -90,7 +91,7 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 	}
 	h := s.Config.Headers
 	e.gateway, err = gateway.New(gateway.Config{
-		Environment: e.name, Issuer: e.issuer, BaseURL: e.listener.url, Docs: s.portal.url, MaxStale: s.Config.StaleLimit(),
+		Environment: e.name, Issuer: e.issuer, BaseURL: e.urls[0], Aliases: e.urls[1:], Docs: s.portal.url, MaxStale: s.Config.StaleLimit(),
 		Headers: gateway.Headers{
 			Trace: h.Trace, Source: h.Source, Identity: h.Identity, Organization: h.Organization, Application: h.Application,
 			ClientID: h.ClientID, Environment: h.Environment, Strip: h.Strip,
@@ -118,9 +119,6 @@ func endpoints(configured []config.Endpoint) []authserver.Endpoint {
 // by the gateway all the rest.
 func (s *Server) environmentHandler(e *environment) http.Handler {
 	routes := e.auth.Routes()
-	for path, h := range e.gateway.Routes() {
-		routes[path] = h
-	}
 	fail := func(w http.ResponseWriter, r *http.Request, err error) {
 		if routes[r.URL.Path] != nil {
 			e.auth.Fail(w, r, err)
@@ -129,6 +127,10 @@ func (s *Server) environmentHandler(e *environment) http.Handler {
 		e.gateway.Fail(w, r, err)
 	}
 	return s.record(string(e.name), fail, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, gateway.MetadataPath) {
+			e.gateway.Metadata(w, r)
+			return
+		}
 		if h := routes[r.URL.Path]; h != nil && r.URL.RawPath == "" {
 			h.ServeHTTP(w, r)
 			return
@@ -197,7 +199,7 @@ func (s *Server) status(ctx context.Context) api.Status {
 		status.Status, status.Store.State = "degraded", "lost"
 	}
 	for _, e := range s.environments {
-		status.Environments = append(status.Environments, api.EnvironmentStatus{Name: string(e.name), Issuer: e.issuer, URLs: []string{e.listener.url}})
+		status.Environments = append(status.Environments, api.EnvironmentStatus{Name: string(e.name), Issuer: e.issuer, URLs: e.urls})
 	}
 	return status
 }

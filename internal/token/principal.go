@@ -30,9 +30,14 @@ type Principal struct {
 // or one below it by whole segments of the path.
 func (p *Principal) For(resource string) bool {
 	return p.Resources == nil || slices.ContainsFunc(p.Resources, func(own string) bool {
-		rest, ok := strings.CutPrefix(resource, strings.TrimSuffix(own, "/"))
-		return ok && (rest == "" || rest[0] == '/')
+		return below(resource, strings.TrimSuffix(own, "/"))
 	})
+}
+
+// below reports whether an absolute URI is base, or below it by whole segments.
+func below(uri, base string) bool {
+	rest, ok := strings.CutPrefix(uri, base)
+	return ok && (rest == "" || rest[0] == '/')
 }
 
 // HasProduct reports whether the token names the product (CONTRACT 3.3). That

@@ -23,9 +23,9 @@ type VerifierConfig struct {
 	Ring     Keys
 	Issuer   string // the iss of the environment
 	Audience string // among the aud: the token is for all of the environment
-	// Resources begins the identifiers of the environment's resources (RFC 8707):
-	// a token may be for some of those instead. Empty: it may not.
-	Resources   string
+	// Resources are what the identifiers of the environment's resources begin with
+	// (RFC 8707): a token may be for some of those instead. None: it may not.
+	Resources   []string
 	Environment string // the env
 	// Leeway is how far exp, nbf and iat may be off; default 30 seconds
 	// (CONTRACT 4.1). A ring's leeway must not be shorter.
@@ -45,7 +45,7 @@ const (
 type Verifier struct {
 	keys                          Keys
 	issuer, audience, environment string
-	resources                     string
+	resources                     []string
 	leeway                        int64 // seconds
 	now                           func() time.Time
 
@@ -162,12 +162,8 @@ func (v *Verifier) check(c *claims) error {
 
 // ours returns the resources of this environment among an audience.
 func (v *Verifier) ours(audience []string) []string {
-	if v.resources == "" {
-		return nil
-	}
 	return slices.DeleteFunc(slices.Clone(audience), func(resource string) bool {
-		rest, ok := strings.CutPrefix(resource, v.resources)
-		return !ok || rest != "" && rest[0] != '/'
+		return !slices.ContainsFunc(v.resources, func(ours string) bool { return below(resource, ours) })
 	})
 }
 

@@ -346,6 +346,9 @@ func TestDiscovery(t *testing.T) {
 		if etag := jwks.header.Get("ETag"); etag == "" || s.do("GET", got["jwks_uri"].(string), map[string]string{"If-None-Match": etag}, "").status != 304 {
 			t.Errorf("2.11 %s: the JWKS has no ETag that works", name)
 		}
+		if resources, _ := got["protected_resources"].([]any); !slices.Contains(resources, any(e.URL)) || !slices.Contains(resources, any(e.URL+eligibilityPath)) {
+			t.Errorf("RFC 9728 4 %s: protected_resources %v", name, resources)
+		}
 		resource := s.do("GET", e.URL+"/.well-known/oauth-protected-resource", nil, "").json(t)
 		if resource["resource"] != e.URL {
 			t.Errorf("2.11 %s: protected resource %v", name, resource)
