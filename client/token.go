@@ -38,6 +38,8 @@ type TokenError struct {
 	Status      int
 	Code        string // such as "invalid_client"; empty if the answer was no OAuth error
 	Description string
+	TraceID     string // by which the operator, or the app's owner, learns the exact reason
+	URI         string // of a page that explains the code
 	RetryAfter  time.Duration
 }
 
@@ -49,6 +51,9 @@ func (e *TokenError) Error() string {
 	}
 	if e.Description != "" {
 		text += ": " + e.Description
+	}
+	if e.TraceID != "" {
+		text += " (trace " + e.TraceID + ")"
 	}
 	return text
 }
@@ -249,13 +254,16 @@ func (s *TokenSource) refusal(resp *http.Response, data []byte) error {
 	var answer struct {
 		Code        string `json:"error"`
 		Description string `json:"error_description"`
+		URI         string `json:"error_uri"`
+		TraceID     string `json:"trace_id"`
 	}
 	_ = json.Unmarshal(data, &answer) // then there is only the status
 	clean := func(text string) string {
 		return strings.ReplaceAll(text, s.config.ClientSecret.Reveal(), "[redacted]")
 	}
 	return &TokenError{
-		Status: resp.StatusCode, Code: clean(answer.Code), Description: clean(answer.Description), RetryAfter: retryAfter(resp),
+		Status: resp.StatusCode, Code: clean(answer.Code), Description: clean(answer.Description),
+		TraceID: clean(answer.TraceID), URI: clean(answer.URI), RetryAfter: retryAfter(resp),
 	}
 }
 

@@ -44,7 +44,7 @@ func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	time.Sleep(takes)
 	if status != 0 {
-		return answer(r, status, header, `{"error":"temporarily_unavailable","error_description":"busy `+canary+`"}`), nil
+		return answer(r, status, header, `{"error":"temporarily_unavailable","error_description":"busy `+canary+`","trace_id":"t-1","error_uri":"https://x/errors/temporarily_unavailable"}`), nil
 	}
 	return answer(r, 200, nil, fmt.Sprintf(`{"access_token":"token-%d","token_type":"Bearer","expires_in":%d}`, n, lifetime)), nil
 }
@@ -159,6 +159,8 @@ func TestAnOldTokenServesWhileRenewingFails(t *testing.T) {
 			t.Errorf("got %v", err)
 		} else if strings.Contains(err.Error(), "canary") {
 			t.Errorf("the error repeats the secret: %v", err)
+		} else if refused.TraceID != "t-1" || refused.URI == "" || !strings.Contains(err.Error(), "trace t-1") {
+			t.Errorf("what to ask by is lost: %+v", refused)
 		}
 		e.set(func(e *endpoint) { e.status = 0 })
 		time.Sleep(2 * time.Second)

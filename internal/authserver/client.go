@@ -26,7 +26,7 @@ func (q *request) readAuthorization(h http.Header) error {
 		return nil
 	case 1:
 	default:
-		return invalidRequest("Send one Authorization header")
+		return invalidRequest("Send one Authorization header").about("Authorization")
 	}
 	q.basic = parseBasic(values[0])
 	return nil
@@ -62,9 +62,9 @@ func (q *request) credentials() (clientID string, text secret.String, err error)
 	case q.basic != nil && (inBody || asserted), inBody && asserted:
 		return "", text, invalidRequest("Use one way to authenticate the client, not two") // RFC 6749 §2.3
 	case q.basic != nil && q.basic.broken:
-		return "", text, failed(true, "the Authorization header is not a Basic header that can be read")
+		return "", text, failed(true, "the Authorization header is not a Basic header that can be read").about("Authorization")
 	case q.basic != nil && q.clientID != "" && q.clientID != q.basic.id:
-		return "", text, invalidRequest("The client_id of the body is not the one of the Authorization header")
+		return "", text, invalidRequest("The client_id of the body is not the one of the Authorization header").about("client_id")
 	case q.basic != nil:
 		return q.basic.id, q.basic.secret, nil
 	}
@@ -137,7 +137,7 @@ func (s *Server) authenticated(r *http.Request, client snapshot.Client, by metho
 // refuse is the outcome of every method that fails: it counts the failure, and
 // tells the owner, if client is known, the reason and what to do next.
 func (s *Server) refuse(r *http.Request, q *request, clientID string, client snapshot.Client, reason, next string) error {
-	ref := failed(q.basic != nil, reason)
+	ref := failed(q.basic != nil, reason).about(q.missing(clientID))
 	ref.next = next
 	if client.App != nil {
 		ref.client = refer(client)
@@ -147,6 +147,17 @@ func (s *Server) refuse(r *http.Request, q *request, clientID string, client sna
 		ref.say = "Too many failed attempts. Wait before the next one"
 	}
 	return ref
+}
+
+// missing names the credential that a request leaves out, "" if it leaves out none.
+func (q *request) missing(clientID string) string {
+	switch {
+	case clientID == "":
+		return "client_id"
+	case q.basic == nil && q.clientSecret.Reveal() == "" && q.assertion.Reveal() == "":
+		return "client_secret"
+	}
+	return ""
 }
 
 // tooMany counts a failed attempt against the client at that network, and
@@ -204,7 +215,7 @@ func (s *Server) whyUnknown(clientID string, text secret.String) (reason, next s
 func refer(c snapshot.Client) *clientRef {
 	ref := &clientRef{org: c.Org.ID, app: c.App.ID}
 	if c.Credential != nil {
-		ref.credential = c.Credential.ID
+		ref.credential, ref.label, ref.hint = c.Credential.ID, c.Credential.Label, c.Credential.Hint
 	}
 	return ref
 }

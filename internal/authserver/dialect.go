@@ -101,5 +101,5 @@ func (e Endpoint) refusedHere() *refusal {
 	if e.JSON {
 		say = "Send the parameters as application/x-www-form-urlencoded or as application/json"
 	}
-	return &refusal{status: 415, code: oauth.InvalidRequest, say: say}
+	return &refusal{status: 415, code: oauth.InvalidRequest, parameter: "Content-Type", say: say}
 }

@@ -60,7 +60,7 @@ func (s *Server) grant(c caller, q *request, d Dialect) (*grant, error) {
 		}
 	case len(wanted) > 0 && len(g.products) < len(wanted):
 		return nil, &refusal{
-			status: http.StatusBadRequest, code: oauth.InvalidScope, client: refer(c.Client),
+			status: http.StatusBadRequest, code: oauth.InvalidScope, parameter: "scope", client: refer(c.Client),
 			say: "A requested scope is not one of the app's products. Leave scope out to get all of them",
 		}
 	}
@@ -105,14 +105,14 @@ func (s *Server) mayHaveTokens(c snapshot.Client) *refusal {
 // parseScope splits a scope, each token once (RFC 6749 §3.3).
 func parseScope(scope string) ([]string, error) {
 	if len(scope) > 4<<10 {
-		return nil, invalidRequest("The scope is too long")
+		return nil, invalidRequest("The scope is too long").about("scope")
 	}
 	tokens := slices.DeleteFunc(strings.Split(scope, " "), func(t string) bool { return t == "" })
 	slices.Sort(tokens)
 	tokens = slices.Compact(tokens)
 	for _, t := range tokens {
 		if !oauth.ValidScopeToken(t) {
-			return nil, &refusal{status: http.StatusBadRequest, code: oauth.InvalidScope, say: "The scope holds a character that a scope cannot have"}
+			return nil, &refusal{status: http.StatusBadRequest, code: oauth.InvalidScope, parameter: "scope", say: "The scope holds a character that a scope cannot have"}
 		}
 	}
 	return tokens, nil

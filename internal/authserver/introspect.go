@@ -24,14 +24,14 @@ func strictForm() Endpoint { return Endpoint{Dialect: RFC} }
 func (s *Server) tokenRequest(w http.ResponseWriter, r *http.Request) (*request, caller, error) {
 	q, err := read(w, r, strictForm())
 	if err != nil {
-		return nil, caller{}, err
+		return nil, caller{}, owned(err, s.named(q))
 	}
 	client, err := s.authenticate(r, q)
 	if err != nil {
-		return nil, caller{}, err
+		return nil, caller{}, owned(err, s.named(q))
 	}
 	if q.token.Reveal() == "" {
-		return nil, caller{}, invalidRequest("The parameter token is missing")
+		return nil, caller{}, owned(invalidRequest("The parameter token is missing").about("token"), refer(client.Client))
 	}
 	return q, client, nil
 }

@@ -57,21 +57,21 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 		}
 		q, err := read(w, r, e)
 		if err != nil {
-			return err
+			return owned(err, s.named(q))
 		}
 		if err := q.checkGrant(); err != nil {
-			return err
+			return owned(err, s.named(q))
 		}
 		client, err := s.authenticate(r, q)
 		if err != nil {
-			return err
+			return owned(err, s.named(q))
 		}
 		if err := s.withinLimit(client); err != nil {
 			return err
 		}
 		t, source, err := s.issue(r.Context(), client, q, e.Dialect)
 		if err != nil {
-			return err
+			return owned(err, refer(client.Client))
 		}
 		f := f
 		f.alias = f.alias || e.Dialect == V2 && s.Legacy.V1Alias
@@ -111,9 +111,9 @@ func (q *request) checkGrant() error {
 	case oauth.ClientCredentials:
 		return nil
 	case "":
-		return invalidRequest("The parameter grant_type is missing. Send grant_type=client_credentials")
+		return invalidRequest("The parameter grant_type is missing. Send grant_type=client_credentials").about("grant_type")
 	}
-	return &refusal{status: http.StatusBadRequest, code: oauth.UnsupportedGrantType, say: "The only grant type here is client_credentials"}
+	return &refusal{status: http.StatusBadRequest, code: oauth.UnsupportedGrantType, parameter: "grant_type", say: "The only grant type here is client_credentials"}
 }
 
 // issue gives the client a token: the one it got a moment ago, if it may have
@@ -219,7 +219,7 @@ func (s *Server) awaitNotBefore(ctx context.Context, notBefore int64) error {
 		return nil
 	case wait > signingPatience:
 		ref := unavailable("the not-before lies ahead of this node's clock: compare the clocks of the nodes")
-		ref.retry = wait
+		ref.retry, ref.skew = wait, -wait
 		return ref
 	}
 	return sleep(ctx, wait)

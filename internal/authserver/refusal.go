@@ -25,16 +25,25 @@ type refusal struct {
 	allow  string // of a 405
 
 	// For the owner of the credential, not for the wire.
-	reason string
-	next   string
-	client *clientRef
+	reason    string
+	next      string
+	parameter string        // what it is about, by its name in the request
+	skew      time.Duration // see [usage.Refusal]
+	client    *clientRef
 }
 
 // clientRef is whose request it was, if we know.
 type clientRef struct {
-	org        id.Org
-	app        id.App
-	credential id.Credential // empty: not known
+	org         id.Org
+	app         id.App
+	credential  id.Credential // empty: not known
+	label, hint string        // of the credential
+}
+
+// about names the parameter that a refusal is about.
+func (r *refusal) about(parameter string) *refusal {
+	r.parameter = parameter
+	return r
 }
 
 // Error implements error.
@@ -100,8 +109,53 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	body, _ := json.Marshal(struct {
 		Error       oauth.ErrorCode `json:"error"`
 		Description string          `json:"error_description"`
-	}{ref.code, ref.say})
+		URI         string          `json:"error_uri,omitempty"`
+		TraceID     string          `json:"trace_id"`
+	}{ref.code, ref.say, s.errorURI(ref.code), httpx.Trace(r.Context())})
 	httpx.WriteBody(w, ref.status, "application/json", append(body, '\n'))
+}
+
+// errorURI is the page that explains a code, "" if there is none, or none whose
+// address RFC 6749 §5.2 lets into the answer.
+func (s *Server) errorURI(code oauth.ErrorCode) string {
+	if s.Documentation == "" {
+		return ""
+	}
+	uri := s.Documentation + "/errors/" + string(code)
+	for i := range len(uri) { // %x21 / %x23-5B / %x5D-7E
+		if c := uri[i]; c <= ' ' || c == '"' || c == '\\' || c > '~' {
+			return ""
+		}
+	}
+	return uri
+}
+
+// owned tells whose request a refusal was, where the refusal itself does not know.
+func owned(err error, client *clientRef) error {
+	var ref *refusal
+	if client == nil || !errors.As(err, &ref) || ref.client != nil {
+		return err
+	}
+	known := *ref
+	known.client = client
+	return &known
+}
+
+// named is the client that a request calls itself, nil if there is none of that
+// name: nothing is proven by it.
+func (s *Server) named(q *request) *clientRef {
+	if q == nil {
+		return nil
+	}
+	clientID := q.clientID
+	if q.basic != nil {
+		clientID = q.basic.id
+	}
+	client, ok := s.Model.ByClientID(clientID)
+	if !ok {
+		return nil
+	}
+	return refer(client)
 }
 
 // keep remembers the refusal for whoever may ask why, by its trace id.
@@ -113,10 +167,11 @@ func (s *Server) keep(r *http.Request, ref *refusal) {
 	kept := usage.Refusal{
 		Trace: httpx.Trace(r.Context()), At: s.Now(), Environment: s.Environment, Surface: "token",
 		Method: httpx.Redact(r.Method), Path: httpx.Redact(r.URL.Path), Status: ref.status, Code: string(ref.code), Reason: reason, Next: ref.next,
+		Parameter: ref.parameter, Skew: ref.skew,
 	}
 	key := usage.Key{Environment: s.Environment, Outcome: string(ref.code), Source: "token"}
 	if c := ref.client; c != nil {
-		kept.Org, kept.App, kept.Credential = c.org, c.app, c.credential
+		kept.Org, kept.App, kept.Credential, kept.Label, kept.Hint = c.org, c.app, c.credential, c.label, c.hint
 		key.Org, key.App = c.org, c.app
 		httpx.Note(r.Context(), slog.String("org_id", string(c.org)), slog.String("app_id", string(c.app)),
 			slog.String("credential_id", string(c.credential)))

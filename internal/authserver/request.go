@@ -79,11 +79,11 @@ func read(w http.ResponseWriter, r *http.Request, e Endpoint) (*request, error) 
 		return nil, err
 	}
 	if slices.ContainsFunc(r.Header["Content-Encoding"], func(coding string) bool { return coding != "" && !strings.EqualFold(coding, "identity") }) {
-		return nil, &refusal{status: http.StatusUnsupportedMediaType, code: "invalid_request", say: "Send the body without a Content-Encoding"}
+		return nil, &refusal{status: http.StatusUnsupportedMediaType, code: "invalid_request", parameter: "Content-Encoding", say: "Send the body without a Content-Encoding"}
 	}
 	types := r.Header["Content-Type"]
 	if len(types) > 1 {
-		return nil, invalidRequest("Send one Content-Type")
+		return nil, invalidRequest("Send one Content-Type").about("Content-Type")
 	}
 	body, err := httpx.ReadBody(w, r, maxBody)
 	if err != nil {
@@ -101,7 +101,7 @@ func read(w http.ResponseWriter, r *http.Request, e Endpoint) (*request, error) 
 		return nil, e.refusedHere()
 	}
 	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return nil, &refusal{status: http.StatusUnsupportedMediaType, code: "invalid_request", say: "Send the body in UTF-8"}
+		return nil, &refusal{status: http.StatusUnsupportedMediaType, code: "invalid_request", parameter: "Content-Type", say: "Send the body in UTF-8"}
 	}
 	switch {
 	case mediaType == "application/x-www-form-urlencoded":
@@ -130,7 +130,7 @@ func refuseQuery(query string) error {
 		}
 		switch strings.ToLower(name) {
 		case "client_id", "client_secret", "client_assertion", "client_assertion_type", "token", "access_token", "password", "refresh_token":
-			return invalidRequest("Credentials do not belong in the URL: send them in the body or in the Authorization header, and replace the secret, which may have been logged on its way")
+			return invalidRequest("Credentials do not belong in the URL: send them in the body or in the Authorization header, and replace the secret, which may have been logged on its way").about(shown(strings.ToLower(name)))
 		}
 	}
 	return nil
@@ -159,10 +159,10 @@ func (q *request) readForm(body string) error {
 			return invalidRequest("The body has a broken percent escape")
 		}
 		if !printable(name) || !printable(value) {
-			return invalidRequest("The body has a parameter that is not plain UTF-8 text")
+			return invalidRequest("The body has a parameter that is not plain UTF-8 text").about(shown(name))
 		}
 		if slices.Contains(seen[:n], name) && !mayRepeat(name) {
-			return invalidRequest("A parameter is sent more than once")
+			return invalidRequest("A parameter is sent more than once").about(shown(name))
 		}
 		if n == maxParameters {
 			return invalidRequest("The body has too many parameters")
@@ -184,31 +184,33 @@ func (q *request) readJSON(body []byte) error {
 	if members == nil {
 		return invalidRequest("The body is not a JSON object")
 	}
-	for name, value := range members {
+	var wrong error
+	for name, value := range members { // all of them: whose request it is may come last
 		switch value := value.(type) {
 		case nil:
 		case string:
 			if !printable(value) {
-				return invalidRequest("The body has a parameter that is not plain text")
+				wrong = invalidRequest("The body has a parameter that is not plain text").about(shown(name))
+				continue
 			}
 			q.put(name, value)
 		case []any:
 			if err := q.putAll(name, value); err != nil {
-				return err
+				wrong = err
 			}
 		default:
 			if isOurs(name) {
-				return errNoString()
+				wrong = errNoString(name)
 			}
 		}
 	}
-	return nil
+	return wrong
 }
 
 // putAll keeps the values of an array, which stands for a parameter that repeats.
 func (q *request) putAll(name string, values []any) error {
 	if isOurs(name) && !mayRepeat(name) {
-		return errNoString()
+		return errNoString(name)
 	}
 	if !isOurs(name) {
 		return nil
@@ -219,15 +221,15 @@ func (q *request) putAll(name string, values []any) error {
 	for _, value := range values {
 		text, ok := value.(string)
 		if !ok || !printable(text) {
-			return errNoString()
+			return errNoString(name)
 		}
 		q.put(name, text)
 	}
 	return nil
 }
 
-func errNoString() error {
-	return invalidRequest("The parameters grant_type, client_id, client_secret and scope are JSON strings; resource is one, or an array of them")
+func errNoString(name string) error {
+	return invalidRequest("The parameters grant_type, client_id, client_secret and scope are JSON strings; resource is one, or an array of them").about(shown(name))
 }
 
 // mayRepeat names the parameters that an extension lets repeat (RFC 8707 §2, RFC
@@ -240,6 +242,16 @@ func isOurs(name string) bool {
 		return true
 	}
 	return false
+}
+
+// shown is the name of a parameter as it may be kept: names are lower case letters,
+// and what is none may be a value that went astray.
+func shown(name string) string {
+	const longest = 32
+	if len(name) > longest || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+		return ""
+	}
+	return name
 }
 
 // printable refuses control characters and broken UTF-8, which no parameter of

@@ -138,5 +138,5 @@ func (g *grant) narrow(targets []*resource, open, wanted []string) *refusal {
 }
 
 func invalidTarget(say string) *refusal {
-	return &refusal{status: http.StatusBadRequest, code: oauth.InvalidTarget, say: say}
+	return &refusal{status: http.StatusBadRequest, code: oauth.InvalidTarget, parameter: "resource", say: say}
 }

@@ -68,7 +68,7 @@ func (g *Gateway) bearer(c *call) (string, error) {
 	}
 	if len(values) > 1 {
 		return "", &refusal{
-			status: http.StatusBadRequest, code: codeInvalidRequest, bearer: true, challenge: oauth.BearerInvalidRequest,
+			status: http.StatusBadRequest, code: codeInvalidRequest, bearer: true, challenge: oauth.BearerInvalidRequest, parameter: "Authorization",
 			detail: "The access token was sent more than once. Send it in one header",
 		}
 	}
@@ -87,7 +87,7 @@ func (g *Gateway) bearer(c *call) (string, error) {
 
 func (g *Gateway) missingToken(how string) *refusal {
 	ref := &refusal{
-		status: http.StatusUnauthorized, code: codeInvalidRequest, bearer: true,
+		status: http.StatusUnauthorized, code: codeInvalidRequest, bearer: true, parameter: "Authorization",
 		detail: "The access token is missing" + how + ". Get one from the token endpoint and send it as Authorization: Bearer",
 	}
 	if g.Options.MissingTokenIs400 {
@@ -109,7 +109,17 @@ func (g *Gateway) notVerified(raw string, err error) *refusal {
 		ref.next = "get a new token ahead of the end of this one's life"
 		ref.owner, _ = g.Verifier.Peek(raw)
 		if ref.owner != nil {
-			ref.reason = "the token expired " + g.Now().Sub(time.Unix(ref.owner.Expires, 0)).Round(time.Second).String() + " ago"
+			ref.skew = g.Now().Sub(time.Unix(ref.owner.Expires, 0))
+			ref.reason = "the token expired " + ref.skew.Round(time.Second).String() + " ago"
+		}
+		return ref
+	}
+	if token.ReasonOf(err) == token.NotYetValid {
+		ref.owner, _ = g.Verifier.Peek(raw)
+		if ref.owner != nil {
+			ref.skew = g.Now().Sub(time.Unix(max(ref.owner.NotBefore, ref.owner.IssuedAt), 0))
+			ref.reason = "the token begins " + (-ref.skew).Round(time.Second).String() + " from now"
+			ref.next = "the clocks of the nodes differ by more than the leeway: the operator compares them"
 		}
 		return ref
 	}

@@ -80,7 +80,7 @@ func (c *call) checked() bool {
 func (g *Gateway) check(c *call) error {
 	types := c.r.Header["Content-Type"]
 	if len(types) > 1 {
-		return badBody("Send one Content-Type")
+		return badBody("Send one Content-Type").about("Content-Type")
 	}
 	isJSON := len(types) == 1 && httpx.IsJSON(types[0])
 	inspected := c.checked() || searched(c.api.Request)
@@ -91,9 +91,9 @@ func (g *Gateway) check(c *call) error {
 		}
 		return nil
 	case inspected && encoded(c.r.Header["Content-Encoding"]):
-		return mediaType("Send the body as it is, without a Content-Encoding")
+		return mediaType("Send the body as it is, without a Content-Encoding").about("Content-Encoding")
 	case inspected && !isJSON:
-		return mediaType("Send the body as application/json")
+		return mediaType("Send the body as application/json").about("Content-Type")
 	case !isJSON:
 		return nil
 	}

@@ -118,7 +118,8 @@ func one(what string, headers, inBody []string) (string, error) {
 		if value != "" && v != value {
 			return "", &refusal{
 				status: http.StatusBadRequest, code: codeInvalidRequest,
-				detail: "The " + what + " is sent more than once, with different values",
+				parameter: what,
+				detail:    "The " + what + " is sent more than once, with different values",
 			}
 		}
 		value = v

@@ -24,7 +24,7 @@ func (g *Gateway) answer(c *call) error {
 func (g *Gateway) mock(c *call) error {
 	query, err := url.ParseQuery(c.r.URL.RawQuery)
 	if err != nil {
-		return badPath("The query of the URL cannot be read")
+		return badPath("The query of the URL cannot be read").about("the query")
 	}
 	req := mock.Request{
 		Operation: c.operation.ID, Method: c.r.Method, Path: c.path, Params: c.params, Header: c.r.Header,

@@ -16,10 +16,10 @@ func (g *Gateway) canonical(c *call) error {
 		return err
 	}
 	if !plainQuery(c.r.URL.RawQuery) {
-		return badPath("The query of the URL cannot be read: use & between parameters, and escape what has to be")
+		return badPath("The query of the URL cannot be read: use & between parameters, and escape what has to be").about("the query")
 	}
 	if !plainConnection(c.r.Header["Connection"]) {
-		return badPath("The Connection header may say close, keep-alive, TE or Upgrade, and name no other header")
+		return badPath("The Connection header may say close, keep-alive, TE or Upgrade, and name no other header").about("Connection")
 	}
 	if c.r.Method == http.MethodConnect || c.r.Method == http.MethodTrace {
 		return &refusal{status: http.StatusMethodNotAllowed, code: codeMethod, detail: "CONNECT and TRACE are not served"}
@@ -32,31 +32,31 @@ func (g *Gateway) canonical(c *call) error {
 func canonicalPath(u *url.URL) (string, error) {
 	raw := u.EscapedPath()
 	if u.Opaque != "" || raw == "" || raw[0] != '/' {
-		return "", badPath("The URL must have a path that begins with /")
+		return "", badPath("The URL must have a path that begins with /").about("the path")
 	}
 	path := u.Path
 	if strings.IndexByte(raw, '%') >= 0 {
 		for i := 0; i+2 < len(raw); i++ {
 			if raw[i] == '%' && ambiguous(unhex(raw[i+1])<<4|unhex(raw[i+2])) {
-				return "", badPath("The path has an escaped / \\ % ? # ; or control character, which is not taken here")
+				return "", badPath("The path has an escaped / \\ % ? # ; or control character, which is not taken here").about("the path")
 			}
 		}
 	}
 	if !utf8.ValidString(path) {
-		return "", badPath("The path is not UTF-8")
+		return "", badPath("The path is not UTF-8").about("the path")
 	}
 	start := 0
 	for i := 0; i <= len(path); i++ {
 		if i < len(path) {
 			if ch := path[i]; ch < 0x20 || ch == 0x7f || ch == '\\' || ch == ';' {
-				return "", badPath("The path has a control character, a backslash or a semicolon, which is not taken here")
+				return "", badPath("The path has a control character, a backslash or a semicolon, which is not taken here").about("the path")
 			}
 			if path[i] != '/' {
 				continue
 			}
 		}
 		if segment := path[start:i]; segment == "." || segment == ".." || segment == "" && i > 0 && start > 0 && i < len(path) {
-			return "", badPath("The path has an empty segment, or one that is . or .. : write it plainly")
+			return "", badPath("The path has an empty segment, or one that is . or .. : write it plainly").about("the path")
 		}
 		start = i + 1
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
@@ -41,9 +42,17 @@ type refusal struct {
 	allow     string
 	retry     time.Duration
 
-	reason string // for the owner alone
-	next   string
-	owner  *token.Principal // whose it was, when the chain does not know
+	reason    string // for the owner alone
+	next      string
+	parameter string           // what it is about, where field is not said
+	skew      time.Duration    // see [usage.Refusal]
+	owner     *token.Principal // whose it was, when the chain does not know
+}
+
+// about names what a refusal is about: a header, or a part of the URL.
+func (r *refusal) about(parameter string) *refusal {
+	r.parameter = parameter
+	return r
 }
 
 // Error implements error.
@@ -138,7 +147,7 @@ func (g *Gateway) refusalOf(c *call, err error) *refusal {
 }
 
 func (g *Gateway) fromPolicy(no *policy.Refusal) *refusal {
-	ref := &refusal{code: string(no.Code), detail: no.Detail, reason: no.Reason, next: no.Next}
+	ref := &refusal{code: string(no.Code), detail: no.Detail, reason: no.Reason, next: no.Next, parameter: no.Parameter}
 	switch no.Code {
 	case policy.NotApproved:
 		ref.status, ref.bearer, ref.challenge = http.StatusUnauthorized, true, oauth.BearerInvalidToken
@@ -165,8 +174,11 @@ func unavailable(reason string) *refusal {
 // keep remembers the refusal for whoever may ask why, by its trace id.
 func (g *Gateway) keep(c *call, ref *refusal, trace string) {
 	kept := usage.Refusal{
-		Trace: trace, At: g.Now(), Environment: g.Environment, Surface: "call", Method: httpx.Redact(c.r.Method), Path: httpx.Redact(c.path),
-		Status: ref.status, Code: ref.code, Reason: ref.reason, Next: ref.next,
+		Trace: trace, At: g.Now(), Environment: g.Environment, Surface: "call", Method: httpx.Redact(c.r.Method), Path: c.place(),
+		Status: ref.status, Code: ref.code, Reason: ref.reason, Next: ref.next, Parameter: ref.field, Skew: ref.skew,
+	}
+	if kept.Parameter == "" {
+		kept.Parameter = ref.parameter
 	}
 	if kept.Reason == "" {
 		kept.Reason = ref.detail
@@ -178,10 +190,39 @@ func (g *Gateway) keep(c *call, ref *refusal, trace string) {
 	if client.App != nil {
 		kept.Org, kept.App = client.Org.ID, client.App.ID
 		if client.Credential != nil {
-			kept.Credential = client.Credential.ID
+			kept.Credential, kept.Label, kept.Hint = client.Credential.ID, client.Credential.Label, client.Credential.Hint
 		}
 	}
 	g.Refusals.Add(kept)
+}
+
+// place is where a call went, without what may be about a person: the operation's
+// template if there is one. Of a path that matched none the base path of its API is
+// shown, and of the rest what can only be a name: letters, or a version.
+func (c *call) place() string {
+	base, rest := "", c.path
+	if c.api != nil {
+		base, rest = c.api.BasePath, strings.TrimPrefix(c.path, c.api.BasePath)
+	}
+	if c.operation != nil {
+		return base + c.operation.Template
+	}
+	segments := strings.Split(rest, "/")
+	for i, segment := range segments {
+		if !plainWord(segment) {
+			segments[i] = "{…}"
+		}
+	}
+	return base + httpx.Redact(strings.Join(segments, "/"))
+}
+
+// plainWord reports whether a segment is a word of lower case letters, as those of
+// documents are, or a version.
+func plainWord(segment string) bool {
+	if len(segment) > 1 && segment[0] == 'v' && strings.Trim(segment[1:], "0123456789") == "" {
+		return true
+	}
+	return strings.Trim(segment, "abcdefghijklmnopqrstuvwxyz-") == ""
 }
 
 // Fail answers an error that happened outside the chain.

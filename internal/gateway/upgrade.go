@@ -22,11 +22,11 @@ func (g *Gateway) upgrade(c *call) error {
 	taken := c.target != nil && c.target.upstream.WebSocket
 	switch {
 	case !taken:
-		return badBody("This API takes no protocol upgrades. Send the request without the header Upgrade")
+		return badBody("This API takes no protocol upgrades. Send the request without the header Upgrade").about("Upgrade")
 	case len(asked) > 1 || !strings.EqualFold(asked[0], "websocket"):
-		return badBody("This API takes no protocol upgrade but to websocket")
+		return badBody("This API takes no protocol upgrade but to websocket").about("Upgrade")
 	case c.r.Method != http.MethodGet || c.r.ContentLength != 0:
-		return badBody("A WebSocket begins with a GET that has no body")
+		return badBody("A WebSocket begins with a GET that has no body").about("Upgrade")
 	}
 	return nil
 }

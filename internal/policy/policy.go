@@ -35,10 +35,11 @@ const (
 // Refusal says no: Detail to the caller, with the next step in it; Reason to
 // the owner alone, where it says more.
 type Refusal struct {
-	Code   Code
-	Detail string
-	Reason string
-	Next   string
+	Code      Code
+	Detail    string
+	Reason    string
+	Next      string
+	Parameter string // what it is about, by its name in the request; empty: nothing single
 }
 
 // Error implements error.
@@ -132,22 +133,22 @@ func Submitter(rule *manifest.SubmitterRule, ids SubmitterIDs, must bool, org *s
 	}
 	switch hasHost := len(org.Submitters(market.SubmitterHost)) > 0; {
 	case must && ids.Own == "":
-		return &Refusal{Code: InvalidRequest, Detail: "The submitter ID is missing. Send it in " + places(rule.Header)}
+		return &Refusal{Code: InvalidRequest, Parameter: rule.Header, Detail: "The submitter ID is missing. Send it in " + places(rule.Header)}
 	case must && hasHost && ids.Host == "":
-		return &Refusal{Code: InvalidRequest, Detail: "The host submitter ID is missing; your account has one. Send it in " + places(rule.HostHeader)}
+		return &Refusal{Code: InvalidRequest, Parameter: rule.HostHeader, Detail: "The host submitter ID is missing; your account has one. Send it in " + places(rule.HostHeader)}
 	case ids.Own != "" && !org.HasSubmitter(market.SubmitterOwn, ids.Own):
-		return notYours("submitter ID")
+		return notYours("submitter ID", rule.Header)
 	case ids.Host != "" && !org.HasSubmitter(market.SubmitterHost, ids.Host):
-		return notYours("host submitter ID")
+		return notYours("host submitter ID", rule.HostHeader)
 	}
 	return nil
 }
 
-func notYours(what string) *Refusal {
+func notYours(what, parameter string) *Refusal {
 	return &Refusal{
 		Code:   AccessDenied,
 		Detail: "The " + what + " is not assigned to your organization. Send the one that you were given, or ask the operator to assign it",
 		Reason: "the " + what + " of the request is not assigned to the organization",
-		Next:   "the operator assigns it",
+		Next:   "the operator assigns it", Parameter: parameter,
 	}
 }

@@ -34,6 +34,7 @@ func (o one) Orgs(_ context.Context, _ id.Org, yield func(snapshot.OrgRecord) er
 func (o one) Apps(_ context.Context, _ id.App, yield func(snapshot.AppRecord) error) error {
 	return yield(o.apps)
 }
+
 func (one) Revocations(context.Context, []string, func(market.Revocation) error) error { return nil }
 func (o one) Rest(context.Context) (snapshot.Rest, error)                              { return snapshot.Rest{}, nil }
 

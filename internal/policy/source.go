@@ -59,7 +59,7 @@ func Choose(q Question) (Source, *Refusal) {
 			Code:   AccessDenied,
 			Detail: "The provider TIN is not associated with your organization. Ask the API consultant to associate it",
 			Reason: "the TIN of the request is not associated with the organization",
-			Next:   "request the TIN; the operator associates it",
+			Next:   "request the TIN; the operator associates it", Parameter: tinParameter(rule),
 		}
 		if mocks {
 			ref.Detail += ", or send the header environment: sandbox for mock data"
@@ -84,9 +84,17 @@ func checkTINs(rule *manifest.TINRule, tins []string) *Refusal {
 	}
 	switch {
 	case len(tins) == 0 && rule.Required:
-		return &Refusal{Code: InvalidRequest, Detail: "The provider TIN is missing. Send nine digits in " + place}
+		return &Refusal{Code: InvalidRequest, Parameter: tinParameter(rule), Detail: "The provider TIN is missing. Send nine digits in " + place}
 	case slices.ContainsFunc(tins, func(tin string) bool { return !market.ValidTIN(tin) }):
-		return &Refusal{Code: InvalidRequest, Detail: "The provider TIN must be nine digits, without a hyphen, in " + place}
+		return &Refusal{Code: InvalidRequest, Parameter: tinParameter(rule), Detail: "The provider TIN must be nine digits, without a hyphen, in " + place}
 	}
 	return nil
+}
+
+// tinParameter is where a TIN travels: its header, else its place in the body.
+func tinParameter(rule *manifest.TINRule) string {
+	if rule.Header != "" {
+		return rule.Header
+	}
+	return rule.Pointer
 }

@@ -22,9 +22,15 @@ type Refusal struct {
 	Code        string // the `error` that was answered
 	Reason      string // what it really was
 	Next        string // what to do about it
-	Org         id.Org // empty: nobody that we know
-	App         id.App
-	Credential  id.Credential
+	Parameter   string // what it is about, by its name in the request; empty: nothing single
+	// Skew is how far the clock here was past the end of what was sent, or, if
+	// negative, ahead of its beginning; zero: it was not about a time.
+	Skew       time.Duration
+	Org        id.Org // empty: nobody that we know
+	App        id.App
+	Credential id.Credential
+	Label      string // of the credential
+	Hint       string // the first characters of the secret
 }
 
 // Refusals keeps the newest refusals of this node in memory, a fixed number of

@@ -283,7 +283,7 @@ func TestTokenRefusals(t *testing.T) {
 		{"PUT", "PUT", "/apip/auth/v2/token", isForm, good.Encode(), 405, "invalid_request"},
 		{"POST to a health check", "POST", "/apip/auth/v2/healthcheck", isForm, "", 405, "invalid_request"},
 	}
-	words := map[string]bool{}
+	words, pages := map[string]bool{}, map[string]string{}
 	for _, tt := range tests {
 		t.Run("2.9 "+tt.name, func(t *testing.T) {
 			a := s.do(tt.method, e.URL+tt.path, tt.header, tt.body)
@@ -295,9 +295,15 @@ func TestTokenRefusals(t *testing.T) {
 			if !regexp.MustCompile(`^[\x20\x21\x23-\x5b\x5d-\x7e]+$`).MatchString(description) {
 				t.Errorf("error_description %q", description)
 			}
-			if len(got) != 2 {
-				t.Errorf("members %v, want error and error_description", got)
+			trace, _ := got["trace_id"].(string)
+			if trace == "" || trace != a.header.Get("X-Trace-Id") || len(got) != 4 {
+				t.Errorf("members %v, want error, error_description, error_uri and trace_id %s", got, a.header.Get("X-Trace-Id"))
 			}
+			page, _ := got["error_uri"].(string)
+			if !regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`).MatchString(page) {
+				t.Errorf("error_uri %q", page)
+			}
+			pages[page] = tt.code
 			for _, secret := range []string{e.ClientSecret, other.ClientSecret, e.ClientID} {
 				if strings.Contains(string(a.body), secret) || strings.Contains(fmt.Sprint(a.header), secret) {
 					t.Error("the answer echoes a credential")
@@ -316,6 +322,11 @@ func TestTokenRefusals(t *testing.T) {
 				words[description] = true
 			}
 		})
+	}
+	for page, code := range pages {
+		if a := s.do("GET", page, nil, ""); a.status != http.StatusOK || !strings.Contains(string(a.body), code) {
+			t.Errorf("2.9 the page that explains %s, %s: %d", code, page, a.status)
+		}
 	}
 	if len(words) != 1 {
 		t.Errorf("2.9: invalid_client is said in %d ways: %v", len(words), words)
