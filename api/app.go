@@ -40,6 +40,7 @@ type AppPatch struct {
 	Name           *string      `json:"name,omitempty"`
 	DeveloperEmail *string      `json:"developer_email,omitempty"`
 	State          *string      `json:"state,omitempty"`
+	Force          bool         `json:"force,omitempty"` // disable it although a credential of it is in use
 	Products       *[]string    `json:"products,omitempty"`
 	TokenLifetime  *Seconds     `json:"token_lifetime,omitempty"`
 	ReuseWindow    *Seconds     `json:"reuse_window,omitempty"` // -1: the environment's
@@ -61,6 +62,7 @@ type Credential struct {
 	Live          bool      `json:"live"`                     // neither revoked nor expired
 	Created       time.Time `json:"created"`
 	CreatedBy     string    `json:"created_by"`
+	Replaces      string    `json:"replaces,omitempty"`       // id of the one that it was rotated in for
 	Expires       time.Time `json:"expires,omitzero"`         // missing: never
 	Revoked       time.Time `json:"revoked,omitzero"`         // missing: not
 	LastUsed      time.Time `json:"last_used,omitzero"`       // missing: never
@@ -102,6 +104,7 @@ func (c CreatedCredential) LogValue() slog.Value { return slog.AnyValue(c.Creden
 // CredentialPatch moves the moment at which a credential stops to authenticate.
 type CredentialPatch struct {
 	Expires *Expiry `json:"expires"`
+	Force   bool    `json:"force,omitempty"` // end it now although it is in use
 }
 
 // OperatorToken is a token of the management API, without the token.

@@ -27,7 +27,8 @@ func schemas() map[string]any {
 		"Submitter": api.Submitter{}, "SubmitterList": api.List[api.Submitter]{}, "NewSubmitter": api.NewSubmitter{},
 		"App": api.App{}, "AppList": api.List[api.App]{}, "NewApp": api.NewApp{}, "AppPatch": api.AppPatch{},
 		"Credential": api.Credential{}, "CredentialList": api.List[api.Credential]{}, "NewCredential": api.NewCredential{},
-		"CreatedCredential": api.CreatedCredential{}, "CredentialPatch": api.CredentialPatch{},
+		"CreatedCredential": api.CreatedCredential{}, "CredentialRevocation": api.CredentialRevocation{},
+		"CredentialRotation": api.CredentialRotation{}, "RotatedCredential": api.RotatedCredential{}, "CredentialPatch": api.CredentialPatch{},
 		"Product": api.Product{}, "ProductList": api.List[api.Product]{}, "NewProduct": api.NewProduct{}, "ProductPatch": api.ProductPatch{},
 		"Subscription": api.Subscription{}, "SubscriptionList": api.List[api.Subscription]{},
 		"NewSubscription": api.NewSubscription{}, "SubscriptionStep": api.SubscriptionStep{},
@@ -48,7 +49,7 @@ func schemas() map[string]any {
 
 // notOnTheWire lists the structs that no body holds.
 func notOnTheWire() []string {
-	return []string{"List", "Page", "Expiry", "Secret", "AuditFilter", "UsageFilter", "RefusalFilter"}
+	return []string{"List", "Page", "Expiry", "Secret", "AuditFilter", "CredentialFilter", "UsageFilter", "RefusalFilter"}
 }
 
 func document(t *testing.T) *openapi3.T {

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strconv"
 
 	"github.com/sallyport-dev/sallyport/api"
 )
@@ -29,9 +31,14 @@ func (m *Management) UpdateApp(ctx context.Context, app string, in api.AppPatch)
 	return call[api.App](ctx, m, http.MethodPatch, "/v1/apps/"+segment(app), nil, in)
 }
 
-// DeleteApp deletes an app with its credentials; its tokens die with it.
-func (m *Management) DeleteApp(ctx context.Context, app string) error {
-	_, err := m.send(ctx, http.MethodDelete, "/v1/apps/"+segment(app), nil, nil)
+// DeleteApp deletes an app with its credentials; its tokens die with it. One with
+// a credential in use needs force.
+func (m *Management) DeleteApp(ctx context.Context, app string, force bool) error {
+	q := url.Values{}
+	if force {
+		q.Set("force", "true")
+	}
+	_, err := m.send(ctx, http.MethodDelete, "/v1/apps/"+segment(app), q, nil)
 	return err
 }
 
@@ -52,13 +59,31 @@ func (m *Management) Credential(ctx context.Context, credential string) (api.Cre
 	return call[api.Credential](ctx, m, http.MethodGet, "/v1/credentials/"+segment(credential), nil, nil)
 }
 
-// ExpireCredential moves the moment at which a credential stops to authenticate.
-// Tokens that it got until then live on.
-func (m *Management) ExpireCredential(ctx context.Context, credential string, at api.Expiry) (api.Credential, error) {
-	return call[api.Credential](ctx, m, http.MethodPatch, "/v1/credentials/"+segment(credential), nil, api.CredentialPatch{Expires: &at})
+// CredentialsBy lists the credentials that filter chooses, of all apps, by id.
+func (m *Management) CredentialsBy(ctx context.Context, filter api.CredentialFilter, page api.Page) (api.List[api.Credential], error) {
+	q := pageQuery(page)
+	put(q, "org", filter.Org)
+	put(q, "app", filter.App)
+	if filter.Expiring != 0 {
+		q.Set("expiring", strconv.Itoa(filter.Expiring))
+	}
+	return call[api.List[api.Credential]](ctx, m, http.MethodGet, "/v1/credentials", q, nil)
 }
 
-// RevokeCredential ends a credential, and the tokens that it got.
-func (m *Management) RevokeCredential(ctx context.Context, credential string) (api.Credential, error) {
-	return call[api.Credential](ctx, m, http.MethodPost, "/v1/credentials/"+segment(credential)+"/revoke", nil, nil)
+// ExpireCredential moves the moment at which a credential stops to authenticate.
+// Tokens that it got until then live on.
+func (m *Management) ExpireCredential(ctx context.Context, credential string, in api.CredentialPatch) (api.Credential, error) {
+	return call[api.Credential](ctx, m, http.MethodPatch, "/v1/credentials/"+segment(credential), nil, in)
+}
+
+// RotateCredential makes a secret in the place of another, which goes on to work
+// for a while; the answer is the only one that shows it.
+func (m *Management) RotateCredential(ctx context.Context, credential string, in api.CredentialRotation) (api.RotatedCredential, error) {
+	return call[api.RotatedCredential](ctx, m, http.MethodPost, "/v1/credentials/"+segment(credential)+"/rotate", nil, in)
+}
+
+// RevokeCredential ends a credential, and the tokens that it got. One that was used
+// in the last 24 hours is a conflict whose Field is "force", unless in says it.
+func (m *Management) RevokeCredential(ctx context.Context, credential string, in api.CredentialRevocation) (api.Credential, error) {
+	return call[api.Credential](ctx, m, http.MethodPost, "/v1/credentials/"+segment(credential)+"/revoke", nil, in)
 }

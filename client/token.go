@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,6 +22,7 @@ type Config struct {
 	Scopes       []string     // empty: all that the client may have
 	Resources    []string     // base URLs of the APIs that tokens are for (RFC 8707); empty: all
 	HTTP         *http.Client // nil: one with a timeout of a minute; redirects are never followed
+	Logger       *slog.Logger // warns with each token that the secret will expire soon; nil: silence
 }
 
 // Token is an access token.
@@ -28,6 +30,9 @@ type Token struct {
 	Access  Secret
 	Expires time.Time
 	Scope   string // what it is for, as the endpoint said; may be empty
+	// CredentialExpires is when the client's secret ends, as the endpoint warns
+	// within the last 30 days; zero: it did not. See [Secrets.Rotate].
+	CredentialExpires time.Time
 }
 
 // Header returns the value of the Authorization header. Do not print it.
@@ -213,7 +218,20 @@ func (s *TokenSource) request(ctx context.Context) (token Token, renewAt time.Ti
 	if resp.StatusCode != http.StatusOK {
 		return token, renewAt, s.refusal(resp, data)
 	}
-	return readToken(data, began)
+	token, renewAt, err = readToken(data, began)
+	if at, headerErr := http.ParseTime(resp.Header.Get("Credential-Expires")); err == nil && headerErr == nil {
+		token.CredentialExpires = at
+		s.warn(ctx, at)
+	}
+	return token, renewAt, err
+}
+
+// warn tells that the secret will expire.
+func (s *TokenSource) warn(ctx context.Context, at time.Time) {
+	if s.config.Logger != nil {
+		s.config.Logger.WarnContext(ctx, "the client secret expires soon: rotate it",
+			slog.String("client_id", s.config.ClientID), slog.Time("expires", at))
+	}
 }
 
 // readToken reads the answer of any dialect; the v1 endpoint names the token

@@ -122,8 +122,10 @@ func (h *Handler) routes() []route {
 
 		{"POST /v1/apps/{app}/credentials", h.createCredential},
 		{"GET /v1/apps/{app}/credentials", h.listCredentials},
+		{"GET /v1/credentials", h.findCredentials},
 		{"GET /v1/credentials/{credential}", h.showCredential},
 		{"PATCH /v1/credentials/{credential}", h.patchCredential},
+		{"POST /v1/credentials/{credential}/rotate", h.rotateCredential},
 		{"POST /v1/credentials/{credential}/revoke", h.revokeCredential},
 
 		{"POST /v1/products", h.createProduct},

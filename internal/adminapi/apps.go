@@ -143,6 +143,7 @@ func (h *Handler) patchApp(w http.ResponseWriter, r *http.Request) error {
 	a, err := h.Market.ChangeApp(r.Context(), actor(r), name, market.AppPatch{
 		Name: in.Name, DeveloperEmail: in.DeveloperEmail, State: (*market.AppState)(in.State), Products: in.Products,
 		TokenLifetime: lifetime, ReuseWindow: window, Binding: bindingPatch(in.Binding), NotBefore: h.epoch(in.NotBefore),
+		Guard: market.Guard(in.Force),
 	})
 	if err != nil {
 		return err
@@ -156,7 +157,12 @@ func (h *Handler) deleteApp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.Market.RemoveApp(r.Context(), actor(r), name); err != nil {
+	q := readQuery(r)
+	guard := market.Guard(q.word("force", "true", "false") == "true")
+	if err := q.err(); err != nil {
+		return err
+	}
+	if err := h.Market.RemoveApp(r.Context(), actor(r), name, guard); err != nil {
 		return err
 	}
 	done(w)

@@ -12,7 +12,7 @@ func (h *Handler) credential(c market.Credential) api.Credential {
 	out := api.Credential{
 		ID: string(c.ID), App: string(c.App), Kind: string(c.Kind), Label: c.Label, Hint: c.Hint, Thumbprint: c.Thumbprint(),
 		Live: c.Live(h.Now()), Created: c.Created.UTC(), CreatedBy: c.CreatedBy, Expires: c.Expires.UTC(), Revoked: c.Revoked.UTC(),
-		LastUsed: c.LastUsed.UTC(), LastUsedFrom: c.LastUsedFrom,
+		Replaces: string(c.Replaces), LastUsed: c.LastUsed.UTC(), LastUsedFrom: c.LastUsedFrom,
 	}
 	switch c.Kind { //nolint:exhaustive // of the others nothing else is shown
 	case market.KeySetURL:
@@ -148,7 +148,7 @@ func (h *Handler) patchCredential(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	c, err := h.Market.ExpireCredential(r.Context(), actor(r), name, at)
+	c, err := h.Market.ExpireCredential(r.Context(), actor(r), name, at, market.Guard(in.Force))
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,11 @@ func (h *Handler) revokeCredential(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	c, err := h.Market.RevokeCredential(r.Context(), actor(r), name)
+	var in api.CredentialRevocation
+	if err := readIfAny(w, r, &in); err != nil {
+		return err
+	}
+	c, err := h.Market.RevokeCredential(r.Context(), actor(r), name, market.Guard(in.Force))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/api"
 	"github.com/sallyport-dev/sallyport/catalog"
+	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/usage"
 )
@@ -112,12 +113,37 @@ func TestAnAppAndItsCredentials(t *testing.T) {
 			t.Errorf("%s: %+v", body, p)
 		}
 	}
+	rotated := want[api.RotatedCredential](t, w, http.StatusCreated, "POST", "/v1/credentials/"+c.ID+"/rotate", `{"overlap_seconds":60,"label":"desk"}`)
+	if rotated.Replaces != c.ID || rotated.Label != "desk" || !strings.HasPrefix(rotated.ClientSecret.Reveal(), "spsbx_") || rotated.OldExpires.After(clock().Add(time.Minute)) {
+		t.Errorf("got %+v", rotated)
+	}
+	for query, n := range map[string]int{"?expiring=1": 1, "?org=" + org.ID: 2, "?app=" + app.ID + "&limit=1": 1, "": 2} {
+		if got := want[api.List[api.Credential]](t, w, http.StatusOK, "GET", "/v1/credentials"+query, nil); len(got.Items) != n {
+			t.Errorf("%q lists %+v", query, got.Items)
+		}
+	}
+	for _, query := range []string{"?expiring=0", "?expiring=x", "?days=1"} {
+		refused(t, w, api.CodeInvalid, "GET", "/v1/credentials"+query, nil)
+	}
 	if c := want[api.Credential](t, w, http.StatusOK, "POST", "/v1/credentials/"+c.ID+"/revoke", nil); c.Live || c.Revoked.IsZero() {
 		t.Errorf("got %+v", c)
 	}
 	refused(t, w, api.CodeConflict, "POST", "/v1/credentials/"+c.ID+"/revoke", nil)
 
-	want[struct{}](t, w, http.StatusNoContent, "DELETE", target, nil)
+	if err := w.config.Usage.(usage.Store).AddUsage(t.Context(), nil, []usage.LastUse{{Credential: id.Credential(rotated.ID), At: clock(), From: "192.0.2.0/24"}}); err != nil {
+		t.Fatal(err)
+	}
+	if p := refused(t, w, api.CodeConflict, "POST", "/v1/credentials/"+rotated.ID+"/revoke", nil); p.Field != "force" || !strings.HasPrefix(p.Detail, "in use: last used at ") {
+		t.Errorf("got %+v", p)
+	}
+	refused(t, w, api.CodeConflict, "DELETE", target, nil)
+	want[api.App](t, w, http.StatusOK, "PATCH", target, `{"state":"active"}`)
+	refused(t, w, api.CodeConflict, "PATCH", target, `{"state":"disabled"}`)
+	refused(t, w, api.CodeConflict, "PATCH", "/v1/credentials/"+rotated.ID, api.CredentialPatch{Expires: &api.Expiry{Time: clock()}})
+	refused(t, w, api.CodeConflict, "POST", "/v1/credentials/"+rotated.ID+"/rotate", `{"overlap_seconds":0}`)
+	want[api.App](t, w, http.StatusOK, "PATCH", target, `{"state":"disabled","force":true}`)
+	want[api.Credential](t, w, http.StatusOK, "POST", "/v1/credentials/"+rotated.ID+"/revoke", `{"force":true}`)
+	want[struct{}](t, w, http.StatusNoContent, "DELETE", target+"?force=true", nil)
 	refused(t, w, api.CodeNotFound, "GET", target, nil)
 	refused(t, w, api.CodeNotFound, "GET", target+"/credentials", nil)
 	refused(t, w, api.CodeNotFound, "DELETE", target, nil)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -184,11 +185,19 @@ func (s *Server) whyNot(c snapshot.Client, found bool, clientID string, text sec
 		return "a " + string(c.App.Environment) + " credential was sent to " + string(s.Environment),
 			"send it to the token URL of " + string(c.App.Environment)
 	case c.Credential.Revoked:
-		return "the secret was revoked", "make a new one"
+		return "the secret " + describe(c.Credential) + " was revoked", "make a new one, and put it in the place of this one"
 	case c.Credential.ExpiredAt(s.Now()):
-		return "the secret has expired", "make a new one"
+		return "the secret " + describe(c.Credential) + " has expired", "make a new one, and put it in the place of this one"
 	}
 	return "", ""
+}
+
+// describe tells a credential's owner which one it is.
+func describe(c *snapshot.Credential) string {
+	if c.Label == "" {
+		return c.Hint
+	}
+	return strconv.Quote(c.Label) + " (" + c.Hint + ")"
 }
 
 // whyUnknown tells what can be told about a secret that nobody has.

@@ -10,6 +10,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
+	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/oauth"
 	"github.com/sallyport-dev/sallyport/internal/secret"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
@@ -77,6 +78,7 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 		f.alias = f.alias || e.Dialect == V2 && s.Legacy.V1Alias
 		noStore(w.Header())
 		now := s.Now()
+		announceExpiry(w.Header(), client.Credential, now)
 		body := f.answer(make([]byte, 0, 2048), t, t.expires-now.Unix(), t.notBefore)
 		httpx.WriteBody(w, http.StatusOK, "application/json", body)
 		httpx.Note(r.Context(), slog.String("org_id", string(client.Org.ID)), slog.String("app_id", string(client.App.ID)),
@@ -85,6 +87,14 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 			Environment: s.Environment, Org: client.Org.ID, App: client.App.ID, Outcome: "ok", Source: source,
 		}, now, now.Sub(began))
 		return nil
+	}
+}
+
+// announceExpiry tells a client that what it authenticates by will end
+// (CONTRACT 2.12).
+func announceExpiry(h http.Header, c *snapshot.Credential, now time.Time) {
+	if c.Expires != 0 && c.Expires-now.UnixMilli() <= market.Expiring.Milliseconds() {
+		h["Credential-Expires"] = []string{time.UnixMilli(c.Expires).UTC().Format(http.TimeFormat)} // RFC 9110 §5.6.7
 	}
 }
 

@@ -190,7 +190,16 @@ func (p *Program) patchApp(cmd *cobra.Command, org, text string, patch api.AppPa
 	if err != nil {
 		return err
 	}
-	a, err := m.UpdateApp(cmd.Context(), id, patch)
+	update := func(force bool) (api.App, error) {
+		patch.Force = force
+		return m.UpdateApp(cmd.Context(), id, patch)
+	}
+	var a api.App
+	if cmd.Flags().Lookup("force") != nil {
+		a, err = unlessInUse(p, cmd, update)
+	} else {
+		a, err = update(false)
+	}
 	if err != nil {
 		return err
 	}
@@ -232,6 +241,9 @@ func (p *Program) appState(use, short, state string) *cobra.Command {
 		func(cmd *cobra.Command, args []string) error {
 			return p.patchApp(cmd, org, args[0], api.AppPatch{State: &state})
 		})
+	if state == "disabled" {
+		forceFlag(cmd)
+	}
 	orgFlag(cmd, &org, withinOrg)
 	return cmd
 }
@@ -252,13 +264,15 @@ func (p *Program) appDelete() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := m.DeleteApp(cmd.Context(), id); err != nil {
+			_, err = unlessInUse(p, cmd, func(force bool) (struct{}, error) { return struct{}{}, m.DeleteApp(cmd.Context(), id, force) })
+			if err != nil {
 				return err
 			}
 			return p.did("deleted %s", id)
 		})
 	orgFlag(cmd, &org, withinOrg)
 	yesFlag(cmd)
+	forceFlag(cmd)
 	return cmd
 }
 

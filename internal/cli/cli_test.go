@@ -56,7 +56,21 @@ func TestACustomersLifeInCommands(t *testing.T) {
 	if got := get[api.Credential](t, w, "credential", "expire", created.ID, "never"); !got.Expires.IsZero() {
 		t.Errorf("got %+v", got)
 	}
-	if got := get[api.Credential](t, w, "credential", "revoke", created.ID, "--yes"); got.Live {
+	rotated := get[api.RotatedCredential](t, w, "credential", "rotate", created.ID, "--overlap", "1h")
+	if rotated.Replaces != created.ID || rotated.ClientSecret.Reveal() == "" || rotated.OldExpires.After(time.Now().Add(time.Hour)) {
+		t.Errorf("got %+v", rotated)
+	}
+	if got := get[api.List[api.Credential]](t, w, "credential", "list", "--expiring", "30d", "--org", acme); len(got.Items) != 1 || got.Items[0].ID != created.ID {
+		t.Errorf("got %+v", got)
+	}
+	w.use(t, created.ID)
+	w.fails(t, ExitFailed, []string{"in use: last used at ", "nothing was changed", "hint: if you mean it, add --force"}, "credential", "revoke", created.ID, "--yes")
+	w.terminal, w.stdin = true, "y\nn\n"
+	if r := w.run(t, "credential", "revoke", created.ID); r.code != ExitFailed || strings.Count(r.stderr, "[y/N]") != 2 {
+		t.Errorf("got %+v", r)
+	}
+	w.stdin = "y\ny\n"
+	if got := get[api.Credential](t, w, "credential", "revoke", created.ID); got.Live {
 		t.Errorf("got %+v", got)
 	}
 
@@ -227,9 +241,12 @@ func TestSecretsArePrintedOnceWithANoteBeside(t *testing.T) {
 	w := openWorld(t)
 	w.ok(t, "org", "create", acme)
 	w.ok(t, "app", "create", "claims", "--org", acme, "--environment", "sandbox", "--email", "dev@example.com")
+	first := get[api.CreatedCredential](t, w, "credential", "create", "claims")
 	for _, args := range [][]string{
 		{"credential", "create", "claims"},
 		{"credential", "create", "claims", "-o", "json"},
+		{"credential", "rotate", first.ID},
+		{"credential", "rotate", first.ID, "-o", "json"},
 		{"operator", "create", "ci"},
 		{"operator", "create", "ci", "-o", "json"},
 	} {

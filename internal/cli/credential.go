@@ -15,7 +15,7 @@ func (p *Program) credentialCommand() *cobra.Command {
 		`  sallyport credential create claims --org "Acme Health" --label "build server"
   sallyport credential create claims --public-key public.pem
   sallyport credential list claims`,
-		p.credentialCreate(), p.credentialList(), p.credentialExpire(), p.credentialRevoke())
+		p.credentialCreate(), p.credentialList(), p.credentialRotate(), p.credentialExpire(), p.credentialRevoke())
 }
 
 func credentialTable(all ...api.Credential) table {
@@ -29,7 +29,7 @@ func credentialTable(all ...api.Credential) table {
 func credentialMembers(c api.Credential) table {
 	return members("id", c.ID, "app", c.App, "kind", c.Kind, "label", c.Label, "hint", c.Hint, "thumbprint", c.Thumbprint,
 		"jwks_uri", c.JWKSURI, "certified name", c.CertifiedName, "live", yesNo(c.Live), "created", when(c.Created),
-		"created by", c.CreatedBy, "expires", when(c.Expires), "revoked", when(c.Revoked), "last used", when(c.LastUsed), "from", c.LastUsedFrom)
+		"created by", c.CreatedBy, "replaces", c.Replaces, "expires", when(c.Expires), "revoked", when(c.Revoked), "last used", when(c.LastUsed), "from", c.LastUsedFrom)
 }
 
 func yesNo(b bool) string {
@@ -120,30 +120,8 @@ func textOf(file string) (string, error) {
 	return string(text), nil
 }
 
-func (p *Program) credentialList() *cobra.Command {
-	var org string
-	cmd := p.verb("list APP", "List an app's credentials, and when each was last used", `  sallyport credential list claims --org "Acme Health"`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			app, err := findApp(cmd.Context(), m, org, args[0])
-			if err != nil {
-				return err
-			}
-			all, err := m.Credentials(cmd.Context(), app)
-			if err != nil {
-				return err
-			}
-			return p.answer(all, credentialTable(all.Items...))
-		})
-	orgFlag(cmd, &org, withinOrg)
-	return cmd
-}
-
 func (p *Program) credentialExpire() *cobra.Command {
-	return p.verb("expire CREDENTIAL WHEN", "Move the moment at which a credential stops to work; its tokens live on",
+	cmd := p.verb("expire CREDENTIAL WHEN", "Move the moment at which a credential stops to work; its tokens live on",
 		`  sallyport credential expire cred_7k2m4x6d3c5b7a2e4f6g3h5j7q 7d
   sallyport credential expire cred_7k2m4x6d3c5b7a2e4f6g3h5j7q never`,
 		func(cmd *cobra.Command, args []string) error {
@@ -155,12 +133,16 @@ func (p *Program) credentialExpire() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := m.ExpireCredential(cmd.Context(), args[0], api.Expiry{Time: at})
+			c, err := unlessInUse(p, cmd, func(force bool) (api.Credential, error) {
+				return m.ExpireCredential(cmd.Context(), args[0], api.CredentialPatch{Expires: &api.Expiry{Time: at}, Force: force})
+			})
 			if err != nil {
 				return err
 			}
 			return p.answer(c, credentialMembers(c))
 		})
+	forceFlag(cmd)
+	return cmd
 }
 
 func (p *Program) credentialRevoke() *cobra.Command {
@@ -174,12 +156,15 @@ func (p *Program) credentialRevoke() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := m.RevokeCredential(cmd.Context(), args[0])
+			c, err := unlessInUse(p, cmd, func(force bool) (api.Credential, error) {
+				return m.RevokeCredential(cmd.Context(), args[0], api.CredentialRevocation{Force: force})
+			})
 			if err != nil {
 				return err
 			}
 			return p.answer(c, credentialMembers(c))
 		})
 	yesFlag(cmd)
+	forceFlag(cmd)
 	return cmd
 }

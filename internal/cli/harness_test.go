@@ -17,6 +17,7 @@ import (
 	"github.com/sallyport-dev/sallyport/api"
 	"github.com/sallyport-dev/sallyport/internal/adminapi"
 	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/secret"
@@ -31,6 +32,7 @@ type world struct {
 	ca       string // file
 	ready    string // file
 	refusals *usage.Refusals
+	store    usage.Store
 	env      map[string]string
 	stdin    string
 	terminal bool
@@ -83,7 +85,7 @@ func openWorld(t *testing.T) *world {
 	t.Cleanup(server.Close)
 
 	dir := t.TempDir()
-	w := &world{server: server, token: token.Reveal(), refusals: refusals, ca: filepath.Join(dir, "ca.pem"), ready: filepath.Join(dir, "ready.json")}
+	w := &world{server: server, token: token.Reveal(), refusals: refusals, store: s, ca: filepath.Join(dir, "ca.pem"), ready: filepath.Join(dir, "ready.json")}
 	write(t, w.ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 	ready, err := json.Marshal(map[string]any{"operator": map[string]string{"url": server.URL, "token": w.token}, "ca": "ca.pem", "more": 1})
 	if err != nil {
@@ -92,6 +94,14 @@ func openWorld(t *testing.T) *world {
 	write(t, w.ready, string(ready))
 	w.env = map[string]string{"SALLYPORT_READY": w.ready}
 	return w
+}
+
+// use notes that a credential was used just now.
+func (w *world) use(t *testing.T, credential string) {
+	t.Helper()
+	if err := w.store.AddUsage(t.Context(), nil, []usage.LastUse{{Credential: id.Credential(credential), At: clock(), From: "192.0.2.0/24"}}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func write(t *testing.T, name, text string) {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 // table is an answer for people: a header and rows, or without a header the
@@ -107,13 +108,17 @@ func (p *Program) confirm(cmd *cobra.Command, question string) error {
 	if yes, err := cmd.Flags().GetBool("yes"); err != nil || yes {
 		return err
 	}
-	unasked := &usageError{"it takes something away, and there is no terminal to ask at", []string{"if you mean it, add --yes"}}
+	return p.ask(question, &usageError{"it takes something away, and there is no terminal to ask at", []string{"if you mean it, add --yes"}})
+}
+
+// ask asks whether to go on, or returns unasked where nobody can answer.
+func (p *Program) ask(question string, unasked error) error {
 	if !p.Terminal {
 		return unasked
 	}
 	_, _ = fmt.Fprintf(p.Stderr, "%s [y/N] ", question) // if this fails the answer will not be yes
-	line, err := bufio.NewReader(p.Stdin).ReadString('\n')
-	if err != nil && line == "" {
+	line, ended := p.line()
+	if ended && line == "" {
 		p.note("")
 		return unasked
 	}
@@ -122,4 +127,48 @@ func (p *Program) confirm(cmd *cobra.Command, question string) error {
 		return nil
 	}
 	return errors.New("not confirmed: nothing was changed")
+}
+
+// line reads one line of stdin and nothing after it, which may be the answer to
+// another question.
+func (p *Program) line() (line string, ended bool) {
+	var text strings.Builder
+	one := make([]byte, 1)
+	for text.Len() < 1<<10 {
+		if _, err := io.ReadFull(p.Stdin, one); err != nil {
+			return text.String(), true
+		}
+		if one[0] == '\n' {
+			break
+		}
+		text.WriteByte(one[0])
+	}
+	return text.String(), false
+}
+
+// forceFlag gives a command the flag that ends what is in use.
+func forceFlag(cmd *cobra.Command) {
+	cmd.Flags().Bool("force", false, "do it although it was used in the last 24 hours")
+}
+
+// unlessInUse does what ends a credential. If that is in use it asks again, at a
+// terminal, unless --force was given.
+func unlessInUse[T any](p *Program, cmd *cobra.Command, do func(force bool) (T, error)) (T, error) {
+	force, err := cmd.Flags().GetBool("force")
+	if err != nil {
+		var none T
+		return none, err
+	}
+	out, err := do(force)
+	var refused *client.Error
+	if force || !errors.As(err, &refused) || refused.Problem.Field != "force" {
+		return out, err
+	}
+	detail := printable(refused.Problem.Detail)
+	err = p.ask("It is "+detail+". End it all the same?", hint(errors.New(detail+": nothing was changed"),
+		"to let its users change over first: sallyport credential rotate", "if you mean it, add --force"))
+	if err != nil {
+		return out, err
+	}
+	return do(true)
 }

@@ -209,7 +209,7 @@ func (d seeder) retire(ctx context.Context, app id.App) error {
 	}
 	all = slices.DeleteFunc(all, func(c market.Credential) bool { return c.Label != label || !c.Live(d.market.Now()) })
 	for len(all) >= keptDemo {
-		if _, err := d.market.RevokeCredential(ctx, d.by, all[0].ID); err != nil {
+		if _, err := d.market.RevokeCredential(ctx, d.by, all[0].ID, market.Anyway); err != nil {
 			return fmt.Errorf("retire a demo secret: %w", err)
 		}
 		all = all[1:]

@@ -54,13 +54,20 @@ type AppPatch struct {
 	ReuseWindow    *time.Duration // negative: the environment's
 	Binding        *Binding
 	NotBefore      *int64
+	Guard          Guard // of what is in use, when the app is disabled
 }
 
-// ChangeApp changes an app. Disabling one stops its tokens and calls.
+// ChangeApp changes an app. Disabling one stops its tokens and calls: one with a
+// credential in use needs Anyway.
 func (m *Market) ChangeApp(ctx context.Context, by Actor, app id.App, p AppPatch) (a App, err error) {
 	err = m.Store.Update(ctx, by, func(tx Tx) error {
 		if a, err = tx.App(app); err != nil {
 			return err
+		}
+		if p.State != nil && *p.State == AppDisabled && a.State == AppActive {
+			if err := m.checkAppUnused(tx, app, p.Guard); err != nil {
+				return err
+			}
 		}
 		detail := map[string]any{}
 		set(&a.Name, p.Name, "name", detail)
@@ -99,11 +106,15 @@ func (m *Market) ChangeApp(ctx context.Context, by Actor, app id.App, p AppPatch
 	return a, err
 }
 
-// RemoveApp deletes an app with its credentials; its tokens die with it.
-func (m *Market) RemoveApp(ctx context.Context, by Actor, app id.App) error {
+// RemoveApp deletes an app with its credentials; its tokens die with it. One with
+// a credential in use needs Anyway.
+func (m *Market) RemoveApp(ctx context.Context, by Actor, app id.App, guard Guard) error {
 	return m.Store.Update(ctx, by, func(tx Tx) error {
 		a, err := tx.App(app)
 		if err != nil {
+			return err
+		}
+		if err := m.checkAppUnused(tx, app, guard); err != nil {
 			return err
 		}
 		if err := tx.DeleteApp(app); err != nil {

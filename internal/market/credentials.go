@@ -98,7 +98,7 @@ func (m *Market) mayHaveCredential(tx Tx, a App, rules EnvironmentRules) error {
 	}
 	live := slices.DeleteFunc(all, func(c Credential) bool { return !c.Live(m.Now()) })
 	if len(live) >= maxSecrets {
-		return &Error{Code: Conflict, Public: "the app has 20 live credentials already", Hint: "revoke one that is not used any more"}
+		return &Error{Code: Conflict, Public: "the app has 1000 live credentials already", Hint: "revoke one that is not used any more"}
 	}
 	if !rules.Contracted {
 		return nil
@@ -118,8 +118,8 @@ func (m *Market) mayHaveCredential(tx Tx, a App, rules EnvironmentRules) error {
 }
 
 // RevokeCredential ends a credential: no token for it any more, and those it got
-// are refused everywhere within a second.
-func (m *Market) RevokeCredential(ctx context.Context, by Actor, cred id.Credential) (c Credential, err error) {
+// are refused everywhere within a second. One in use needs Anyway.
+func (m *Market) RevokeCredential(ctx context.Context, by Actor, cred id.Credential, guard Guard) (c Credential, err error) {
 	err = m.Store.Update(ctx, by, func(tx Tx) error {
 		if c, err = tx.Credential(cred); err != nil {
 			return err
@@ -130,6 +130,9 @@ func (m *Market) RevokeCredential(ctx context.Context, by Actor, cred id.Credent
 		}
 		if !c.Revoked.IsZero() {
 			return &Error{Code: Conflict, Public: "the credential was revoked already, at " + c.Revoked.UTC().Format(time.RFC3339)}
+		}
+		if err := m.checkUnused(c, guard); err != nil {
+			return err
 		}
 		c.Revoked = m.Now()
 		if c.Kind == KeySetURL || c.Kind == CertifiedName { // no keys but names: they may come back
@@ -144,8 +147,9 @@ func (m *Market) RevokeCredential(ctx context.Context, by Actor, cred id.Credent
 }
 
 // ExpireCredential moves the moment at which a credential stops to authenticate;
-// zero: never. Tokens that it got until then live on.
-func (m *Market) ExpireCredential(ctx context.Context, by Actor, cred id.Credential, at time.Time) (c Credential, err error) {
+// zero: never. Tokens that it got until then live on. A moment that has come
+// already needs Anyway for one in use.
+func (m *Market) ExpireCredential(ctx context.Context, by Actor, cred id.Credential, at time.Time, guard Guard) (c Credential, err error) {
 	err = m.Store.Update(ctx, by, func(tx Tx) error {
 		if c, err = tx.Credential(cred); err != nil {
 			return err
@@ -157,7 +161,12 @@ func (m *Market) ExpireCredential(ctx context.Context, by Actor, cred id.Credent
 		if !c.Revoked.IsZero() {
 			return &Error{Code: Conflict, Public: "the credential is revoked: it cannot come back", Hint: "make a new one"}
 		}
-		c.Expires = at
+		if !at.IsZero() && !at.After(m.Now()) {
+			if err := m.checkUnused(c, guard); err != nil {
+				return err
+			}
+		}
+		c.Expires, c.Warned = at, 0
 		if err := tx.PutCredential(c); err != nil {
 			return err
 		}

@@ -111,10 +111,12 @@ type Credential struct {
 	Material     string // what is held of a kind that is no secret of ours; see the kinds
 	Created      time.Time
 	CreatedBy    string
-	Expires      time.Time // zero: never
-	Revoked      time.Time // zero: not
-	LastUsed     time.Time // zero: never; to the nearest flush
-	LastUsedFrom string    // network of the last use: /24 or /48
+	Replaces     id.Credential // that it was made to take the place of; empty: none
+	Expires      time.Time     // zero: never
+	Warned       int           // days before its end of the last warning (Expiring); 0: none yet
+	Revoked      time.Time     // zero: not
+	LastUsed     time.Time     // zero: never; to the nearest flush
+	LastUsedFrom string        // network of the last use: /24 or /48
 }
 
 // CredentialKind says what a credential is, and so by which method of client

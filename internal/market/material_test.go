@@ -79,7 +79,7 @@ func TestACredentialNeedNotBeASecret(t *testing.T) {
 	if _, err := add(market.PublicKey, string(jwk)); !errors.Is(err, market.Conflict) {
 		t.Errorf("the same key in another form: %v", err)
 	}
-	if _, err := m.RevokeCredential(t.Context(), market.System, c.ID); err != nil {
+	if _, err := m.RevokeCredential(t.Context(), market.System, c.ID, market.IfUnused); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := add(market.PublicKey, inPEM); !errors.Is(err, market.Conflict) {
@@ -105,7 +105,7 @@ func TestACredentialNeedNotBeASecret(t *testing.T) {
 		if _, err := add(market.KeySetURL, set); !errors.Is(err, market.Conflict) {
 			t.Errorf("twice: %v", err)
 		}
-		if _, err := m.RevokeCredential(t.Context(), market.System, c.ID); err != nil {
+		if _, err := m.RevokeCredential(t.Context(), market.System, c.ID, market.IfUnused); err != nil {
 			t.Fatal(err)
 		}
 	}

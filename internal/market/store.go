@@ -118,7 +118,8 @@ type AppReader interface {
 	AppByClientID(clientID string) (App, error)
 	Apps(org id.Org, page Page) (apps []App, next string, err error) // org empty: all; by id
 	Credential(id id.Credential) (Credential, error)
-	Credentials(app id.App) ([]Credential, error) // oldest first
+	Credentials(app id.App) ([]Credential, error)                                     // oldest first
+	CredentialsBy(filter CredentialFilter) (all []Credential, next string, err error) // by id
 }
 
 // AppWriter writes apps and their credentials; Put replaces or adds. The

@@ -12,12 +12,20 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/id"
 )
 
-// Market carries the use cases. All fields are needed.
+// Market carries the use cases. All fields are needed, except Uses.
 type Market struct {
 	Store        Store
 	Hasher       Hasher
 	Now          func() time.Time
 	Environments map[Environment]EnvironmentRules
+	// Uses tells the uses of credentials that this node has not written to the
+	// store yet; nil: what is stored has to do.
+	Uses Uses
+}
+
+// Uses tells when and from which network a credential was used last.
+type Uses interface {
+	LastUse(cred id.Credential) (at time.Time, from string)
 }
 
 // EnvironmentRules is what the use cases have to know of an environment.
@@ -32,7 +40,7 @@ type EnvironmentRules struct {
 const (
 	maxName    = 100
 	maxNote    = 500
-	maxSecrets = 20 // live secrets of one app
+	maxSecrets = 1000 // live credentials of one app: a bound against runaways
 )
 
 func (m *Market) environment(env Environment) (EnvironmentRules, error) {

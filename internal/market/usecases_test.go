@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/secret"
 	"github.com/sallyport-dev/sallyport/internal/store/storetest"
@@ -96,29 +97,42 @@ func TestANotBeforeNeitherLiesAheadNorGoesBack(t *testing.T) {
 	}
 }
 
-func TestAnAppHasAtMostTwentyLiveSecrets(t *testing.T) {
+func TestAnAppHasAtMostAThousandLiveSecrets(t *testing.T) {
 	m := open(t)
 	o := organization(t, m)
 	app, err := m.AddApp(t.Context(), market.System, market.NewApp{Org: o.ID, Environment: market.Sandbox, Name: "app", DeveloperEmail: "dev@example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var last market.Credential
-	for range 20 {
-		if last, _, err = m.AddCredential(t.Context(), market.System, market.NewCredential{App: app.ID}); err != nil {
-			t.Fatal(err)
+	last, _, err := m.AddCredential(t.Context(), market.System, market.NewCredential{App: app.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = m.Store.Update(t.Context(), market.System, func(tx market.Tx) error {
+		for range 999 {
+			text, hint := market.NewSecret("spsbx")
+			err := tx.PutCredential(market.Credential{
+				ID: id.NewCredential(), App: app.ID, Kind: market.ClientSecret, Hint: hint, Hash: m.Hasher.Hash(text.Reveal()), Created: noon, CreatedBy: "test",
+			})
+			if err != nil {
+				return err
+			}
 		}
+		return tx.Record(market.Change{Action: "test", Kind: market.KindApp, ID: string(app.ID)})
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	if _, _, err := m.AddCredential(t.Context(), market.System, market.NewCredential{App: app.ID}); !errors.Is(err, market.Conflict) {
-		t.Errorf("the twenty-first: %v", err)
+		t.Errorf("one more: %v", err)
 	}
-	if _, err := m.RevokeCredential(t.Context(), market.System, last.ID); err != nil {
+	if _, err := m.RevokeCredential(t.Context(), market.System, last.ID, market.IfUnused); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := m.AddCredential(t.Context(), market.System, market.NewCredential{App: app.ID}); err != nil {
 		t.Errorf("after one was revoked: %v", err)
 	}
-	if _, err := m.RevokeCredential(t.Context(), market.System, last.ID); !errors.Is(err, market.Conflict) {
+	if _, err := m.RevokeCredential(t.Context(), market.System, last.ID, market.IfUnused); !errors.Is(err, market.Conflict) {
 		t.Errorf("revoking twice: %v", err)
 	}
 }

@@ -88,6 +88,7 @@ const (
 	feedPoll      = 500 * time.Millisecond
 	upkeep        = time.Minute
 	retryKeys     = time.Second
+	warnInterval  = time.Hour
 	tokenLeeway   = 30 * time.Second // CONTRACT 4.1
 	feedRetention = 24 * time.Hour
 	feedKeep      = 10_000
@@ -131,7 +132,7 @@ func (s *Server) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.following = &following{Store: s.store, model: s.model, head: s.store.Head, routed: s.routed}
-	s.Market = &market.Market{Store: s.following, Hasher: hasher, Now: s.Now, Environments: s.rules()}
+	s.Market = &market.Market{Store: s.following, Hasher: hasher, Now: s.Now, Environments: s.rules(), Uses: s.meter}
 	if err := s.openRings(ctx, sealer); err != nil {
 		return err
 	}
@@ -316,6 +317,7 @@ func (s *Server) reloadKeys(ctx context.Context) {
 // upkeep does what has to be done now and then: rotate keys that are due,
 // forget what is old, and catch up on what a change could not bring.
 func (s *Server) upkeep(ctx context.Context) error {
+	var warned time.Time
 	ticker, soon := time.NewTicker(upkeep), time.NewTicker(retryKeys)
 	defer ticker.Stop()
 	defer soon.Stop()
@@ -329,6 +331,9 @@ func (s *Server) upkeep(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			s.Logger.WarnContext(ctx, "cannot forget what is old", slog.Any("error", err))
 		}
+		if now := s.Now(); now.Sub(warned) >= warnInterval && s.warn(ctx) {
+			warned = now
+		}
 		if !s.rest(ctx, ticker, soon) {
 			return nil
 		}
@@ -337,6 +342,21 @@ func (s *Server) upkeep(ctx context.Context) error {
 			s.routeByNewest(ctx)
 		}
 	}
+}
+
+// warn says which credentials will end soon, once each on all nodes together. It
+// reports whether it got to the end.
+func (s *Server) warn(ctx context.Context) bool {
+	told, err := s.Market.WarnOfExpiry(ctx)
+	for _, w := range told {
+		s.Logger.WarnContext(ctx, "a credential expires soon", slog.Int("days", w.Days), slog.Time("expires", w.Credential.Expires),
+			slog.String("credential_id", string(w.Credential.ID)), slog.String("app_id", string(w.App.ID)),
+			slog.String("org_id", string(w.App.Org)), slog.String("environment", string(w.App.Environment)))
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Logger.WarnContext(ctx, "cannot look for credentials that expire soon", slog.Any("error", err))
+	}
+	return err == nil
 }
 
 // rest waits until upkeep is due, or until a key set that could not be read is

@@ -116,10 +116,10 @@ func TestTheModelShowsWhatTheMarketDid(t *testing.T) {
 	w.must(w.Revoke(ctx, market.System, market.Revocation{JTI: "j", Org: app.Org, App: app.ID, Expires: time.Now().Add(time.Hour)}))
 	w.follow("the revocation is known", func() bool { return w.model.Revoked("j") })
 
-	_, err = w.RevokeCredential(ctx, market.System, cred.ID)
+	_, err = w.RevokeCredential(ctx, market.System, cred.ID, market.IfUnused)
 	w.must(err)
 	w.follow("the secret's end is known", func() bool { c, _ := w.model.ByCredential(hash); return c.Credential.Revoked })
-	w.must(w.RemoveApp(ctx, market.System, app.ID))
+	w.must(w.RemoveApp(ctx, market.System, app.ID, market.IfUnused))
 	w.follow("the app's end is known", func() bool {
 		_, byID := w.model.ByClientID(app.ClientID)
 		_, byHash := w.model.ByCredential(hash)

@@ -20,9 +20,10 @@ import (
 
 // Meter counts. Create it with [NewMeter].
 type Meter struct {
-	mu     sync.Mutex
-	counts map[Key]*count
-	uses   map[id.Credential]LastUse
+	mu      sync.Mutex
+	counts  map[Key]*count
+	uses    map[id.Credential]LastUse
+	writing map[id.Credential]LastUse // on their way to the store
 }
 
 type count struct {
@@ -56,6 +57,18 @@ func (m *Meter) Use(u LastUse) {
 	m.uses[u.Credential] = u
 }
 
+// LastUse returns the newest use of a credential that is not known to be stored,
+// the zero time if there is none.
+func (m *Meter) LastUse(cred id.Credential) (at time.Time, from string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u, newest := m.uses[cred]
+	if !newest {
+		u = m.writing[cred]
+	}
+	return u.At, u.From
+}
+
 // Run writes to store every interval until ctx ends, and once more then.
 func (m *Meter) Run(ctx context.Context, store Store, interval time.Duration, logger *slog.Logger) error {
 	ticker := time.NewTicker(interval)
@@ -81,8 +94,9 @@ const lastFlush = 5 * time.Second
 func (m *Meter) Flush(ctx context.Context, store Store) error {
 	m.mu.Lock()
 	counts, uses := m.counts, m.uses
-	m.counts, m.uses = make(map[Key]*count, len(counts)), map[id.Credential]LastUse{}
+	m.counts, m.uses, m.writing = make(map[Key]*count, len(counts)), map[id.Credential]LastUse{}, uses
 	m.mu.Unlock()
+	defer m.written()
 	if len(counts) == 0 && len(uses) == 0 {
 		return nil
 	}
@@ -99,6 +113,13 @@ func (m *Meter) Flush(ctx context.Context, store Store) error {
 		return fmt.Errorf("write usage: %w", err)
 	}
 	return nil
+}
+
+// written forgets what was on its way: it is stored, or was put back.
+func (m *Meter) written() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.writing = nil
 }
 
 func (m *Meter) putBack(counts map[Key]*count, uses map[id.Credential]LastUse) {

@@ -171,7 +171,7 @@ func (p *process) exerciseManagement(t *testing.T, found canaries) {
 	p.form(e.URL+"/oauth2/introspect", append(auth, "token", token)...)
 	p.form(e.URL+"/oauth2/revoke", append(auth, "token", token)...)
 	p.form(e.URL+"/oauth2/revoke", append(auth, "token", made.ClientSecret.Reveal())...)
-	_, err = m.RevokeCredential(ctx, made.ID)
+	_, err = m.RevokeCredential(ctx, made.ID, api.CredentialRevocation{Force: true})
 	must(err)
 	_, err = m.RevokeOperatorToken(ctx, operator.ID)
 	must(err)

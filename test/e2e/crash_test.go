@@ -71,7 +71,7 @@ var steps = []step{
 	{"create credential", addSecret("kept", func(c *customer) *secret { return &c.kept }), func(s *standing) { s.Kept = "live" }},
 	{"create credential", addSecret("ended", func(c *customer) *secret { return &c.ended }), func(s *standing) { s.Ended = "live" }},
 	{"revoke credential", func(ctx context.Context, m *client.Management, c *customer) error {
-		_, err := m.RevokeCredential(ctx, c.ended.id)
+		_, err := m.RevokeCredential(ctx, c.ended.id, api.CredentialRevocation{Force: true})
 		return err
 	}, func(s *standing) { s.Ended = "revoked" }},
 	{"request subscription", stepTo("request", ""), func(s *standing) { s.Subscription = "requested" }},

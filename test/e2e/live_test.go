@@ -86,7 +86,7 @@ func TestAnAcknowledgedChangeShowsInTheNextCall(t *testing.T) {
 			_, err := m.UpdateProduct(ctx, "MN_Product_Eligibility_v3", api.ProductPatch{State: str("active")})
 			return err
 		}},
-		{"4.2 disabling the app", patchApp(api.AppPatch{State: str("disabled")}), 401, "access_token_not_approved", patchApp(api.AppPatch{State: str("active")})},
+		{"4.2 disabling the app", patchApp(api.AppPatch{State: str("disabled"), Force: true}), 401, "access_token_not_approved", patchApp(api.AppPatch{State: str("active")})},
 		{"4.2 suspending the organization", patchOrg(api.OrganizationPatch{State: str("suspended")}), 401, "access_token_not_approved", patchOrg(api.OrganizationPatch{State: str("active")})},
 		{"2.5 the app's not-before", patchApp(api.AppPatch{NotBefore: now()}), 401, "access_token_not_approved", nil},
 		{"2.5 the organization's not-before", patchOrg(api.OrganizationPatch{NotBefore: now()}), 401, "access_token_not_approved", nil},
@@ -143,7 +143,7 @@ func TestRevokingASecretStopsItsTokensAndOnlyThose(t *testing.T) {
 	if a := s.call(c, dead, nil); a.status != http.StatusOK {
 		t.Fatalf("before: %d %s", a.status, a.body)
 	}
-	if _, err := m.RevokeCredential(t.Context(), made.ID); err != nil {
+	if _, err := m.RevokeCredential(t.Context(), made.ID, api.CredentialRevocation{Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	if a := s.call(c, dead, nil); a.status != 401 || a.json(t)["error"] != "access_token_not_approved" {
