@@ -121,7 +121,7 @@ func TestLifetimesAndRefusalsFollowAppAndProducts(t *testing.T) {
 	must(t, err)
 	soon(t, "a product is active again", func() bool { status, _ := grant("/oauth2/token"); return status == http.StatusOK })
 	off := market.AppDisabled
-	_, err = n.Market.ChangeApp(ctx, market.System, app.ID, market.AppPatch{State: &off})
+	_, err = n.Market.ChangeApp(ctx, market.System, app.ID, market.AppPatch{State: &off, Guard: market.Anyway})
 	must(t, err)
 	soon(t, "2.9: the app is disabled", func() bool {
 		status, body := grant("/oauth2/token")
