@@ -19,6 +19,7 @@ type App struct {
 	TokenLifetime  Seconds   `json:"token_lifetime"`         // 0: the products', else the endpoint's
 	ReuseWindow    *Seconds  `json:"reuse_window,omitempty"` // missing: the environment's
 	Binding        string    `json:"binding"`                // what its tokens must be bound to: "certificate", "dpop", "none"
+	Oversees       string    `json:"oversees"`               // whose tokens it may introspect and revoke: "own", "organization", "environment"
 	NotBefore      int64     `json:"not_before"`             // epoch second; 0: none
 	Created        time.Time `json:"created"`
 }
@@ -33,6 +34,7 @@ type NewApp struct {
 	TokenLifetime  Seconds  `json:"token_lifetime,omitempty"`
 	ReuseWindow    *Seconds `json:"reuse_window,omitempty"`
 	Binding        string   `json:"binding,omitempty"`
+	Oversees       string   `json:"oversees,omitempty"` // missing: "own"
 }
 
 // AppPatch changes what is not nil.
@@ -45,6 +47,7 @@ type AppPatch struct {
 	TokenLifetime  *Seconds     `json:"token_lifetime,omitempty"`
 	ReuseWindow    *Seconds     `json:"reuse_window,omitempty"` // -1: the environment's
 	Binding        *string      `json:"binding,omitempty"`
+	Oversees       *string      `json:"oversees,omitempty"`
 	NotBefore      *EpochSecond `json:"not_before,omitempty"`
 }
 

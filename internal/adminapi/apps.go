@@ -15,10 +15,13 @@ func app(a market.App) api.App {
 		ID: string(a.ID), Org: string(a.Org), Environment: string(a.Environment), Name: a.Name,
 		DeveloperEmail: a.DeveloperEmail, ClientID: a.ClientID, State: string(a.State),
 		Products: append([]string{}, a.Products...), TokenLifetime: api.SecondsOf(a.TokenLifetime),
-		Binding: unboundText, NotBefore: a.NotBefore, Created: a.Created.UTC(),
+		Binding: unboundText, Oversees: ownText, NotBefore: a.NotBefore, Created: a.Created.UTC(),
 	}
 	if a.Binding != market.Unbound {
 		out.Binding = string(a.Binding)
+	}
+	if a.Oversees != market.OwnTokens {
+		out.Oversees = string(a.Oversees)
 	}
 	if a.ReuseWindow != nil {
 		window := api.SecondsOf(*a.ReuseWindow)
@@ -29,6 +32,24 @@ func app(a market.App) api.App {
 
 // unboundText is how the API writes market.Unbound.
 const unboundText = "none"
+
+// ownText is how the API writes market.OwnTokens.
+const ownText = "own"
+
+func oversight(text string) market.Oversight {
+	if text == ownText {
+		return market.OwnTokens
+	}
+	return market.Oversight(text)
+}
+
+func oversightPatch(text *string) *market.Oversight {
+	if text == nil {
+		return nil
+	}
+	o := oversight(*text)
+	return &o
+}
 
 func binding(text string) market.Binding {
 	if text == unboundText {
@@ -70,6 +91,7 @@ func (h *Handler) createApp(w http.ResponseWriter, r *http.Request) error {
 	a, err := h.Market.AddApp(r.Context(), actor(r), market.NewApp{
 		Org: id.Org(in.Org), Environment: market.Environment(in.Environment), Name: in.Name,
 		DeveloperEmail: in.DeveloperEmail, Products: in.Products, TokenLifetime: lifetime, ReuseWindow: window, Binding: binding(in.Binding),
+		Oversees: oversight(in.Oversees),
 	})
 	if err != nil {
 		return err
@@ -142,8 +164,8 @@ func (h *Handler) patchApp(w http.ResponseWriter, r *http.Request) error {
 	}
 	a, err := h.Market.ChangeApp(r.Context(), actor(r), name, market.AppPatch{
 		Name: in.Name, DeveloperEmail: in.DeveloperEmail, State: (*market.AppState)(in.State), Products: in.Products,
-		TokenLifetime: lifetime, ReuseWindow: window, Binding: bindingPatch(in.Binding), NotBefore: h.epoch(in.NotBefore),
-		Guard: market.Guard(in.Force),
+		TokenLifetime: lifetime, ReuseWindow: window, Binding: bindingPatch(in.Binding), Oversees: oversightPatch(in.Oversees),
+		NotBefore: h.epoch(in.NotBefore), Guard: market.Guard(in.Force),
 	})
 	if err != nil {
 		return err

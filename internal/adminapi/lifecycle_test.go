@@ -87,6 +87,14 @@ func TestAnAppAndItsCredentials(t *testing.T) {
 			t.Errorf("binding %s: got %+v", binding, got)
 		}
 	}
+	for _, whose := range []string{"organization", "environment", "own"} {
+		if got = want[api.App](t, w, http.StatusOK, "PATCH", target, api.AppPatch{Oversees: &whose}); got.Oversees != whose {
+			t.Errorf("oversees %s: got %+v", whose, got)
+		}
+	}
+	if p := refused(t, w, api.CodeInvalid, "PATCH", target, `{"oversees":"everything"}`); p.Field != "oversees" {
+		t.Errorf("got %+v", p)
+	}
 	if p := refused(t, w, api.CodeInvalid, "PATCH", target, `{"binding":"password"}`); p.Field != "binding" {
 		t.Errorf("got %+v", p)
 	}

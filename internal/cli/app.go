@@ -40,6 +40,7 @@ func appMembers(a api.App) table {
 	}
 	return members("id", a.ID, "org", a.Org, "environment", a.Environment, "name", a.Name, "developer email", a.DeveloperEmail,
 		"client id", a.ClientID, "state", a.State, "products", products, "token lifetime", lifetime, "reuse window", window, "binding", a.Binding,
+		"oversees", a.Oversees+" tokens",
 		"not before", second(a.NotBefore), "created", when(a.Created))
 }
 
@@ -50,6 +51,7 @@ type appFlags struct {
 	lifetime    time.Duration
 	window      time.Duration
 	binding     string
+	oversees    string
 }
 
 func (f *appFlags) add(cmd *cobra.Command) {
@@ -59,6 +61,8 @@ func (f *appFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.lifetime, "token-lifetime", 0, "how long its tokens live, such as 1h; 0: by product, then by endpoint")
 	flags.DurationVar(&f.window, "reuse-window", 0, "how long the same token may be given again, such as 20s; below 0: the environment's")
 	flags.StringVar(&f.binding, "binding", "", "what its tokens must be bound to: `BINDING` is certificate, dpop or none")
+	flags.StringVar(&f.oversees, "oversees", "", "whose tokens it may introspect and revoke: `WHOSE` is own, organization or environment")
+	complete(cmd, "oversees", "own", "organization", "environment")
 	complete(cmd, "binding", "certificate", "dpop", "none")
 }
 
@@ -107,7 +111,7 @@ func (p *Program) appCreate() *cobra.Command {
 			}
 			a, err := m.CreateApp(cmd.Context(), api.NewApp{
 				Org: id, Environment: environment, Name: args[0], DeveloperEmail: f.email, Products: f.products,
-				TokenLifetime: lifetime, ReuseWindow: window, Binding: f.binding,
+				TokenLifetime: lifetime, ReuseWindow: window, Binding: f.binding, Oversees: f.oversees,
 			})
 			if err != nil {
 				return err
@@ -224,13 +228,13 @@ func (p *Program) appUpdate() *cobra.Command {
 			return p.patchApp(cmd, org, args[0], api.AppPatch{
 				Name: given(cmd, "name", f.name), DeveloperEmail: given(cmd, "email", f.email),
 				Products: given(cmd, "product", f.products), TokenLifetime: lifetime, ReuseWindow: window,
-				Binding: given(cmd, "binding", f.binding),
+				Binding: given(cmd, "binding", f.binding), Oversees: given(cmd, "oversees", f.oversees),
 			})
 		})
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.name, "name", "", "its new `NAME`")
 	orgFlag(cmd, &org, withinOrg)
-	cmd.MarkFlagsOneRequired("name", "email", "product", "token-lifetime", "reuse-window", "binding")
+	cmd.MarkFlagsOneRequired("name", "email", "product", "token-lifetime", "reuse-window", "binding", "oversees")
 	return cmd
 }
 

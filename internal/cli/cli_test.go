@@ -83,6 +83,12 @@ func TestACustomersLifeInCommands(t *testing.T) {
 	if got := get[api.App](t, w, "app", "update", "claims", "--binding", "dpop"); got.Binding != "dpop" {
 		t.Errorf("got %+v", got)
 	}
+	if got := get[api.App](t, w, "app", "update", "claims", "--oversees", "organization"); got.Oversees != "organization" {
+		t.Errorf("got %+v", got)
+	}
+	if got := get[api.App](t, w, "app", "update", "claims", "--oversees", "own"); got.Oversees != "own" {
+		t.Errorf("got %+v", got)
+	}
 	if got := get[api.App](t, w, "app", "update", "claims", "--binding", "none"); got.Binding != "none" {
 		t.Errorf("got %+v", got)
 	}

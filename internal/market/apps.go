@@ -19,6 +19,7 @@ type NewApp struct {
 	TokenLifetime  time.Duration
 	ReuseWindow    *time.Duration
 	Binding        Binding
+	Oversees       Oversight
 }
 
 // AddApp adds an app, without a secret yet. It needs no contract: credentials
@@ -27,7 +28,7 @@ func (m *Market) AddApp(ctx context.Context, by Actor, in NewApp) (a App, err er
 	a = App{
 		ID: id.NewApp(), Org: in.Org, Environment: in.Environment, Name: in.Name, DeveloperEmail: in.DeveloperEmail,
 		ClientID: id.NewClientID(), State: AppActive, Products: in.Products, TokenLifetime: in.TokenLifetime,
-		ReuseWindow: in.ReuseWindow, Binding: in.Binding, Created: m.Now(),
+		ReuseWindow: in.ReuseWindow, Binding: in.Binding, Oversees: in.Oversees, Created: m.Now(),
 	}
 	err = m.Store.Update(ctx, by, func(tx Tx) error {
 		if _, err := tx.Org(in.Org); err != nil {
@@ -39,7 +40,11 @@ func (m *Market) AddApp(ctx context.Context, by Actor, in NewApp) (a App, err er
 		if err := tx.PutApp(a); err != nil {
 			return err
 		}
-		return tx.Record(appChange("create", a, map[string]any{"name": a.Name, "environment": a.Environment, "client_id": a.ClientID}))
+		detail := map[string]any{"name": a.Name, "environment": a.Environment, "client_id": a.ClientID}
+		if a.Oversees != OwnTokens {
+			detail["oversees"] = a.Oversees
+		}
+		return tx.Record(appChange("create", a, detail))
 	})
 	return a, err
 }
@@ -53,6 +58,7 @@ type AppPatch struct {
 	TokenLifetime  *time.Duration
 	ReuseWindow    *time.Duration // negative: the environment's
 	Binding        *Binding
+	Oversees       *Oversight
 	NotBefore      *int64
 	Guard          Guard // of what is in use, when the app is disabled
 }
@@ -75,6 +81,7 @@ func (m *Market) ChangeApp(ctx context.Context, by Actor, app id.App, p AppPatch
 		set(&a.State, p.State, "state", detail)
 		set(&a.Products, p.Products, "products", detail)
 		set(&a.Binding, p.Binding, "binding", detail)
+		set(&a.Oversees, p.Oversees, "oversees", detail)
 		if p.TokenLifetime != nil {
 			a.TokenLifetime = *p.TokenLifetime
 			detail["token_lifetime"] = int64(a.TokenLifetime / time.Second)
@@ -93,7 +100,7 @@ func (m *Market) ChangeApp(ctx context.Context, by Actor, app id.App, p AppPatch
 			detail["not_before"] = a.NotBefore
 		}
 		if len(detail) == 0 {
-			return errNothing("name, developer_email, state, products, token_lifetime, reuse_window, binding, not_before")
+			return errNothing("name, developer_email, state, products, token_lifetime, reuse_window, binding, oversees, not_before")
 		}
 		if err := m.checkApp(tx, a); err != nil {
 			return err
@@ -140,6 +147,9 @@ func (m *Market) checkApp(tx Tx, a App) error {
 	}
 	if a.Binding != Unbound && a.Binding != BoundToCertificate && a.Binding != BoundToDPoP {
 		return Invalid("binding", "must be certificate, dpop or none")
+	}
+	if a.Oversees != OwnTokens && a.Oversees != OrganizationTokens && a.Oversees != EnvironmentTokens {
+		return Invalid("oversees", "must be own, organization or environment")
 	}
 	if l := a.TokenLifetime; l != 0 && (l < rules.MinTokenLifetime || l > rules.MaxTokenLifetime || l%time.Second != 0) {
 		return Invalid("token_lifetime", "must be whole seconds from %d to %d, or 0 for the default",

@@ -61,6 +61,7 @@ func TestWhatBreaksARuleIsRefusedByField(t *testing.T) {
 		{"a lifetime beyond a day", app(func(a *market.NewApp) { a.TokenLifetime = 25 * time.Hour }), "token_lifetime"},
 		{"a lifetime in fractions", app(func(a *market.NewApp) { a.TokenLifetime = time.Hour + time.Millisecond }), "token_lifetime"},
 		{"a reuse window beyond the leeway", app(func(a *market.NewApp) { a.ReuseWindow = &window }), "reuse_window"},
+		{"an oversight that is none", app(func(a *market.NewApp) { a.Oversees = "everything" }), "oversees"},
 		{"a binding that is none", app(func(a *market.NewApp) { a.Binding = "password" }), "binding"},
 		{"a product that is not there", app(func(a *market.NewApp) { a.Products = []string{"none"} }), "products"},
 		{"a TIN of eight digits", second(m.RequestTIN(t.Context(), market.System, o.ID, "12345678")), "tin"},
