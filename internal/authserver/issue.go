@@ -177,15 +177,10 @@ func (s *Server) mint(ctx context.Context, g *grant, typ string) (*issued, error
 	if err := s.awaitNotBefore(ctx, g.client.NotBefore); err != nil {
 		return nil, err
 	}
-	select {
-	case s.signing <- struct{}{}:
-		defer func() { <-s.signing }()
-	default:
-		if err := s.queue(ctx); err != nil {
-			return nil, err
-		}
-		defer func() { <-s.signing }()
+	if err := s.turn(ctx); err != nil {
+		return nil, err
 	}
+	defer func() { <-s.signing }()
 	key := s.Ring.Signer(keyring.UseToken)
 	if key == nil {
 		return nil, unavailable("there is no signing key")
@@ -246,8 +241,18 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// queue waits for a turn to sign. A signature holds a core for a millisecond,
-// so more at once than there are cores only makes all of them late.
+// turn waits for a turn to sign, which ends when one value is taken from signing. A
+// signature holds a core for a millisecond, so more at once than there are cores
+// only makes all of them late.
+func (s *Server) turn(ctx context.Context) error {
+	select {
+	case s.signing <- struct{}{}:
+		return nil
+	default:
+		return s.queue(ctx)
+	}
+}
+
 func (s *Server) queue(ctx context.Context) error {
 	timer := time.NewTimer(signingPatience)
 	defer timer.Stop()

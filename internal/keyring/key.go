@@ -25,6 +25,8 @@ const (
 	TypJWT         = "JWT"          // an access token as deployed clients know it (S002)
 	TypAccessToken = "at+jwt"       // an access token after RFC 9068 §2.1
 	TypIdentity    = "identity+jwt" // what tells an upstream who calls
+	// TypIntrospection is an answer about a token (RFC 9701 §5).
+	TypIntrospection = "token-introspection+jwt"
 )
 
 // rsaBits is the size of the RSA keys that are made. Larger ones sign in several
@@ -46,7 +48,7 @@ type Key struct {
 }
 
 // headers are the encoded JOSE headers that the key signs under.
-type headers struct{ jwt, accessToken, identity string }
+type headers struct{ jwt, accessToken, identity, introspection string }
 
 // Header returns the first segment of a JWS of that typ by this key: the JOSE
 // header {"alg","kid","typ"}, base64url. A typ that is not one of the constants
@@ -59,6 +61,8 @@ func (k *Key) Header(typ string) (segment string, ok bool) {
 		return k.headers.accessToken, true
 	case TypIdentity:
 		return k.headers.identity, true
+	case TypIntrospection:
+		return k.headers.introspection, true
 	}
 	return "", false
 }
@@ -148,7 +152,7 @@ func NewKey(use Use, private crypto.Signer) (*Key, error) {
 		return nil, fmt.Errorf("thumbprint: %w", err)
 	}
 	key.KID = base64.RawURLEncoding.EncodeToString(thumbprint)
-	key.headers = headers{key.header(TypJWT), key.header(TypAccessToken), key.header(TypIdentity)}
+	key.headers = headers{key.header(TypJWT), key.header(TypAccessToken), key.header(TypIdentity), key.header(TypIntrospection)}
 	return key, nil
 }
 

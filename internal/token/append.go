@@ -70,6 +70,15 @@ func appendIdentity(b []byte, c *IdentityClaims) []byte {
 	return append(b, '}')
 }
 
+// appendIntrospection appends the claims as a JSON object.
+func appendIntrospection(b []byte, c *IntrospectionClaims) []byte {
+	b = appendMember(append(b, '{'), `"iss":`, c.Issuer)
+	b = appendMember(append(b, ','), `"aud":`, c.Audience)
+	b = appendNumber(append(b, ','), `"iat":`, c.IssuedAt)
+	b = append(append(b, `,"token_introspection":`...), c.Token...)
+	return append(b, '}')
+}
+
 func appendMember(b []byte, name, value string) []byte {
 	return appendString(append(b, name...), value)
 }

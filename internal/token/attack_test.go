@@ -144,7 +144,7 @@ func TestHeaderParametersThatWouldChangeTheReadingAreRefused(t *testing.T) {
 func TestAnotherKindOfJWTIsNotAnAccessToken(t *testing.T) {
 	p := newPair(t, keyring.EdDSA)
 	v := newVerifier(t, newRing(p), newClock())
-	for _, typ := range []string{"identity+jwt", "id_token", "dpop+jwt", "logout+jwt", "JOSE", "application/jwt+x", "at+jwt ", "at", "ＪＷＴ", "K+jwt"} {
+	for _, typ := range []string{"identity+jwt", "id_token", "dpop+jwt", "logout+jwt", "token-introspection+jwt", "JOSE", "application/jwt+x", "at+jwt ", "at", "ＪＷＴ", "K+jwt"} {
 		refused(t, v, "typ "+typ, forge(t, p.Key, header(p.Key, `,"typ":"`+typ+`"`), claims(nil)), token.WrongType)
 	}
 	refused(t, v, "typ 1", forge(t, p.Key, header(p.Key, `,"typ":1`), claims(nil)), token.BadHeader)
@@ -155,6 +155,13 @@ func TestAnotherKindOfJWTIsNotAnAccessToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, v, "an identity", identity.Reveal(), token.WrongType)
+	answer, err := token.MintIntrospection(p.Key, &token.IntrospectionClaims{
+		Issuer: issuer, Audience: audience, IssuedAt: now, Token: []byte(`{"active":true}`),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, v, "an answer of introspection", answer.Reveal(), token.WrongType)
 }
 
 // Gateway checklist A3, A4: one token has one spelling.

@@ -46,6 +46,14 @@ type IdentityClaims struct {
 	Expires     int64  // exp
 }
 
+// IntrospectionClaims is a signed answer about a token (RFC 9701 §5).
+type IntrospectionClaims struct {
+	Issuer   string // iss
+	Audience string // aud: the client_id of who asked
+	IssuedAt int64  // iat
+	Token    []byte // token_introspection: a JSON object
+}
+
 // NewJTI returns a fresh token id, a UUID of version 4 (RFC 9562 §5.4).
 func NewJTI() string {
 	var b [16]byte

@@ -31,7 +31,7 @@ func Mint(key *keyring.Key, typ string, c *Claims) (secret.String, error) {
 	b := buffers.take()
 	defer buffers.give(b)
 	b.claims = appendClaims(b.claims, c)
-	return b.sign(key, typ)
+	return b.sign(key, typ, MaxLength)
 }
 
 // MintIdentity returns an identity JWT, signed by key. Its type keeps it from
@@ -40,14 +40,27 @@ func MintIdentity(key *keyring.Key, c *IdentityClaims) (secret.String, error) {
 	b := buffers.take()
 	defer buffers.give(b)
 	b.claims = appendIdentity(b.claims, c)
-	return b.sign(key, keyring.TypIdentity)
+	return b.sign(key, keyring.TypIdentity, MaxLength)
+}
+
+// maxIntrospection bounds an answer about a token, which travels in a body: it may
+// say more than a token that is as long as one can be.
+const maxIntrospection = 2 * MaxLength
+
+// MintIntrospection returns an answer about a token, signed by key (RFC 9701 §5).
+// Its type keeps it from being taken for an access token, as does what it lacks.
+func MintIntrospection(key *keyring.Key, c *IntrospectionClaims) (secret.String, error) {
+	b := buffers.take()
+	defer buffers.give(b)
+	b.claims = appendIntrospection(b.claims, c)
+	return b.sign(key, keyring.TypIntrospection, maxIntrospection)
 }
 
 // buffer holds the claims and the token while it is made.
 type buffer struct{ claims, token []byte }
 
-// sign makes the token of b.claims (RFC 7515 §5.1).
-func (b *buffer) sign(key *keyring.Key, typ string) (secret.String, error) {
+// sign makes the token of b.claims (RFC 7515 §5.1), at most limit bytes of it.
+func (b *buffer) sign(key *keyring.Key, typ string, limit int) (secret.String, error) {
 	if key == nil {
 		return secret.String{}, errNoKey
 	}
@@ -63,7 +76,7 @@ func (b *buffer) sign(key *keyring.Key, typ string) (secret.String, error) {
 	if b.token, err = key.Sign(b.token, b.token[:input]); err != nil {
 		return secret.String{}, fmt.Errorf("mint a token: %w", err)
 	}
-	if len(b.token) > MaxLength {
+	if len(b.token) > limit {
 		return secret.String{}, ErrTooLong
 	}
 	return secret.New(string(b.token)), nil
