@@ -58,7 +58,7 @@ func parseBasic(header string) *basicCredentials {
 
 // credentials returns the one pair that the request authenticates by.
 func (q *request) credentials() (clientID string, text secret.String, err error) {
-	inBody, asserted := q.clientSecret.Reveal() != "", q.assertion.Reveal() != "" || q.assertionType != ""
+	inBody, asserted := q.clientSecret.Reveal() != "", q.asserts()
 	switch {
 	case q.basic != nil && (inBody || asserted), inBody && asserted:
 		return "", text, invalidRequest("Use one way to authenticate the client, not two") // RFC 6749 §2.3
@@ -72,13 +72,17 @@ func (q *request) credentials() (clientID string, text secret.String, err error)
 	return q.clientID, q.clientSecret, nil
 }
 
+// asserts reports whether the client wants to authenticate by an assertion.
+func (q *request) asserts() bool { return q.assertion.Reveal() != "" || q.assertionType != "" }
+
 // method is a way to authenticate a client, by its name in the metadata (RFC 8414
 // §2, RFC 8705 §2).
 type method string
 
 const (
-	secretBasic method = "client_secret_basic"
-	secretPost  method = "client_secret_post"
+	secretBasic   method = "client_secret_basic"
+	secretPost    method = "client_secret_post"
+	privateKeyJWT method = "private_key_jwt"
 )
 
 // caller is an authenticated client, and how it proved who it is.
@@ -106,6 +110,9 @@ func (s *Server) authenticate(r *http.Request, q *request) (caller, error) {
 	}
 	if s.Model.Age() > s.MaxStale {
 		return caller{}, unavailable("the store has been away for longer than may be gone by what is known")
+	}
+	if q.asserts() {
+		return s.byAssertion(r, q)
 	}
 	return s.bySecret(r, q, clientID, text)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/jose"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
 	"github.com/sallyport-dev/sallyport/internal/oauth"
 )
@@ -24,10 +25,14 @@ type metadata struct {
 	TokenAuthMethods         []string `json:"token_endpoint_auth_methods_supported"`
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
-	IntrospectionAlgorithms  []string `json:"introspection_signing_alg_values_supported"` // RFC 9701 §7
-	Scopes                   []string `json:"scopes_supported,omitempty"`                 // the products
-	ProtectedResources       []string `json:"protected_resources,omitempty"`              // RFC 9728 §4
-	ServiceDocumentation     string   `json:"service_documentation,omitempty"`
+	// The algorithms of client assertions.
+	TokenAuthAlgorithms         []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	RevocationAuthAlgorithms    []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionAuthAlgorithms []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionAlgorithms     []string `json:"introspection_signing_alg_values_supported"` // RFC 9701 §7
+	Scopes                      []string `json:"scopes_supported,omitempty"`                 // the products
+	ProtectedResources          []string `json:"protected_resources,omitempty"`              // RFC 9728 §4
+	ServiceDocumentation        string   `json:"service_documentation,omitempty"`
 }
 
 // describe serves the metadata as they are now: products and keys change.
@@ -45,7 +50,7 @@ func (s *Server) describe(w http.ResponseWriter, r *http.Request) error {
 // wherever the issuer is.
 func (s *Server) metadata() metadata {
 	base := s.BaseURLs[0]
-	methods := []string{string(secretBasic), string(secretPost)}
+	methods, assertions := []string{string(secretBasic), string(secretPost), string(privateKeyJWT)}, jose.Algorithms()
 	products := s.Model.Products()
 	scopes := make([]string, len(products))
 	for i, p := range products {
@@ -56,20 +61,23 @@ func (s *Server) metadata() metadata {
 		algorithms = []string{string(key.Algorithm)}
 	}
 	return metadata{
-		Issuer:                   s.Issuer,
-		TokenEndpoint:            base + s.endpoint(RFC, V3, V2, V1),
-		JWKSURI:                  base + "/.well-known/jwks.json",
-		RevocationEndpoint:       base + "/oauth2/revoke",
-		IntrospectionEndpoint:    base + "/oauth2/introspect",
-		GrantTypes:               []string{oauth.ClientCredentials},
-		ResponseTypes:            []string{},
-		TokenAuthMethods:         methods,
-		RevocationAuthMethods:    methods,
-		IntrospectionAuthMethods: methods,
-		IntrospectionAlgorithms:  algorithms,
-		Scopes:                   scopes,
-		ProtectedResources:       s.resources.Load().below(base),
-		ServiceDocumentation:     s.Documentation,
+		Issuer:                      s.Issuer,
+		TokenEndpoint:               base + s.endpoint(RFC, V3, V2, V1),
+		JWKSURI:                     base + "/.well-known/jwks.json",
+		RevocationEndpoint:          base + "/oauth2/revoke",
+		IntrospectionEndpoint:       base + "/oauth2/introspect",
+		GrantTypes:                  []string{oauth.ClientCredentials},
+		ResponseTypes:               []string{},
+		TokenAuthMethods:            methods,
+		RevocationAuthMethods:       methods,
+		IntrospectionAuthMethods:    methods,
+		TokenAuthAlgorithms:         assertions,
+		RevocationAuthAlgorithms:    assertions,
+		IntrospectionAuthAlgorithms: assertions,
+		IntrospectionAlgorithms:     algorithms,
+		Scopes:                      scopes,
+		ProtectedResources:          s.resources.Load().below(base),
+		ServiceDocumentation:        s.Documentation,
 	}
 }
 

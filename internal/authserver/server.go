@@ -5,7 +5,8 @@
 // A token request goes one way, whatever its dialect:
 //
 //	parse the body once            request.go
-//	authenticate the client        client.go   from the snapshot, never SQL
+//	authenticate the client        client.go   from the snapshot, never SQL, but
+//	                               assertion.go  for the jti of an assertion
 //	choose products, scope, life   grant.go, resource.go
 //	sign, or the same token again  issue.go
 //	answer by the dialect's table  dialect.go
@@ -14,10 +15,10 @@
 // bytes in one place (refusal.go): the caller is told what RFC 6749 §5.2 has
 // words for, the owner of the credential is told why.
 //
-// Invariants: no I/O between a request and its answer, but for revocation,
-// which is durable before it is acknowledged; unknown client, wrong secret,
-// other environment and dead secret take the same path and get the same words;
-// credentials in the URL are never read.
+// Invariants: no I/O between a request and its answer, but for revocation, and for
+// assertions, which are durably used up before they are believed; unknown client,
+// wrong secret, other environment and dead secret take the same path and get the
+// same words; credentials in the URL are never read.
 package authserver
 
 import (
@@ -44,24 +45,28 @@ import (
 // Config is what a Server is made of. All fields are needed unless they say
 // otherwise.
 type Config struct {
-	Environment   market.Environment
-	Issuer        string   // https://host[:port][/path], no trailing slash
-	BaseURLs      []string // of the environment, no trailing slash; the first is the one that is told
-	Audience      string   // of the tokens: "apiPlatform"
-	Endpoints     []Endpoint
-	SecretPrefix  map[string]market.Environment // which environment a secret's prefix tells
-	ReuseWindow   time.Duration                 // of dialects that give the same token again
-	MaxLifetime   time.Duration                 // of a token, whatever app, product or dialect say: a key verifies no longer
-	Leeway        time.Duration                 // of the gateway, on exp
-	MaxStale      time.Duration                 // of the model; older: 503
-	Legacy        Legacy
-	Documentation string // URL for people; may be empty
+	Environment  market.Environment
+	Issuer       string   // https://host[:port][/path], no trailing slash
+	BaseURLs     []string // of the environment, no trailing slash; the first is the one that is told
+	Audience     string   // of the tokens: "apiPlatform"
+	Endpoints    []Endpoint
+	SecretPrefix map[string]market.Environment // which environment a secret's prefix tells
+	ReuseWindow  time.Duration                 // of dialects that give the same token again
+	MaxLifetime  time.Duration                 // of a token, whatever app, product or dialect say: a key verifies no longer
+	Leeway       time.Duration                 // of the gateway, on exp
+	MaxStale     time.Duration                 // of the model; older: 503
+	// TokenURLAudience takes client assertions that were made for the URL of a token
+	// endpoint, beside those that were made for the issuer.
+	TokenURLAudience bool
+	Legacy           Legacy
+	Documentation    string // URL for people; may be empty
 
 	Model    *snapshot.Model
 	Ring     *keyring.Ring
 	Verifier *token.Verifier
 	Hasher   market.Hasher
 	Revoker  Revoker
+	Spender  Spender
 	Meter    *usage.Meter
 	Refusals *usage.Refusals
 	// Failures limits failed attempts by client_id and network, NetworkFailures
@@ -90,10 +95,11 @@ type Legacy struct {
 // Server is the authorization server of one environment.
 type Server struct {
 	Config
-	platform  []string // the audience of tokens for all of the environment
-	resources atomic.Pointer[resources]
-	reuse     *otter.Cache[reuseKey, *issued]
-	signing   chan struct{} // as many as may sign at once
+	platform   []string // the audience of tokens for all of the environment
+	resources  atomic.Pointer[resources]
+	reuse      *otter.Cache[reuseKey, *issued]
+	assertions assertions
+	signing    chan struct{} // as many as may sign at once
 }
 
 // maxReuse bounds how many tokens are remembered to be given again.
@@ -108,7 +114,13 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Config: c, platform: []string{c.Audience}, reuse: reuse, signing: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	checks, err := newAssertions()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		Config: c, platform: []string{c.Audience}, reuse: reuse, assertions: checks, signing: make(chan struct{}, runtime.GOMAXPROCS(0)),
+	}
 	s.SetCatalog(&manifest.Catalog{})
 	return s, nil
 }

@@ -73,6 +73,7 @@ type Environment struct {
 	TokenEndpoints    []Endpoint `yaml:"token_endpoints" doc:"The token endpoints. Default: the five of the wire contract."`
 	V1                V1         `yaml:"v1" doc:"The v1 dialect, which exists for migration only."`
 	MissingTokenIs400 bool       `yaml:"missing_token_is_400" doc:"Answer 400 instead of 401 to a call without a token."`
+	TokenURLAudience  bool       `yaml:"token_url_as_audience" doc:"Take client assertions (private_key_jwt) whose aud is the URL of a token endpoint, as older clients make them, beside those whose aud is the issuer. Another server whose URL such a client is tricked into can use its assertions here."`
 	InvalidProduct401 bool       `yaml:"invalid_product_is_401" doc:"Answer 401 instead of 403 to a call whose token does not open the API."`
 }
 

@@ -173,9 +173,12 @@ func (k *Key) MarshalJSON() ([]byte, error) {
 	return josev4.JSONWebKey{Key: k.Public, KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"}.MarshalJSON()
 }
 
+// Takes reports whether the key verifies signatures by alg.
+func (k *Key) Takes(alg string) bool { return (k.Algorithm == "" || k.Algorithm == alg) && k.fits(alg) }
+
 // Verify reports whether signature, decoded, is the key's over input by alg.
 func (k *Key) Verify(alg string, input, signature []byte) bool {
-	if k.Algorithm != "" && k.Algorithm != alg || !k.fits(alg) {
+	if !k.Takes(alg) {
 		return false
 	}
 	hash, digest := digestOf(alg, input)

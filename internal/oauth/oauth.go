@@ -22,6 +22,9 @@ const (
 // ClientCredentials is the one grant type served (RFC 6749 §4.4).
 const ClientCredentials = "client_credentials"
 
+// JWTBearer is the one client_assertion_type taken (RFC 7523 §2.2).
+const JWTBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
 // BearerError is the `error` parameter of a WWW-Authenticate challenge
 // (RFC 6750 §3.1).
 type BearerError string

@@ -70,12 +70,13 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 	e.auth, err = authserver.New(authserver.Config{
 		Environment: e.name, Issuer: e.issuer, BaseURLs: e.urls, Audience: s.Config.Audience, Endpoints: endpoints(c.TokenEndpoints),
 		SecretPrefix: prefixes, ReuseWindow: time.Duration(*c.ReuseWindow), MaxLifetime: time.Duration(c.MaxTokenLifetime),
-		Leeway: tokenLeeway, MaxStale: s.Config.StaleLimit(),
+		Leeway: tokenLeeway, MaxStale: s.Config.StaleLimit(), TokenURLAudience: c.TokenURLAudience,
 		Legacy: authserver.Legacy{
 			Deprecated: c.V1.Deprecated, Sunset: c.V1.Sunset, Page: page, V1Off: c.V1.Off, V1Alias: c.V1.Alias,
 		},
 		Documentation: s.portal.url,
-		Model:         s.model, Ring: e.ring, Verifier: verifiers[e.name], Hasher: s.Market.Hasher, Revoker: s.Market, Meter: s.meter, Refusals: s.refusals,
+		Model:         s.model, Ring: e.ring, Verifier: verifiers[e.name], Hasher: s.Market.Hasher, Revoker: s.Market, Spender: s.store,
+		Meter: s.meter, Refusals: s.refusals,
 		Failures:        limit.New(failuresPerSecond, failuresBurst, limitsKept),
 		NetworkFailures: limit.New(networkFailuresPerSecond, networkFailuresBurst, limitsKept),
 		Requests:        requestLimit(c.TokenRequests), Now: s.Now, Logger: s.Logger,

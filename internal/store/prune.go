@@ -13,8 +13,8 @@ type Retention struct {
 	Usage    time.Duration // counts, from their hour's start; 0: for good
 }
 
-// Prune forgets what is older than keep says, and the revocations of tokens
-// that have ended by themselves. A reader of the feed that was behind what is
+// Prune forgets what is older than keep says, and the revocations of tokens and
+// the spent assertions that have ended by themselves. A reader of the feed that was behind what is
 // kept gets [snapshot.ErrPruned].
 func (s *Store) Prune(ctx context.Context, keep Retention) error {
 	return s.write(ctx, func(w *session) error {
@@ -28,6 +28,9 @@ func (s *Store) Prune(ctx context.Context, keep Retention) error {
 			if err := w.put("prune the usage", nil, `DELETE FROM usage WHERE unix_hour < $1`, oldest); err != nil {
 				return err
 			}
+		}
+		if err := w.put("prune spent assertions", nil, `DELETE FROM spent_assertions WHERE expires <= $1`, millis(w.now)); err != nil {
+			return err
 		}
 		return w.put("prune revocations", nil, `DELETE FROM revocations WHERE expires <= $1`, millis(w.now))
 	})
