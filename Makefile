@@ -7,7 +7,7 @@ BIN      = bin/sallyport
 
 export CGO_ENABLED = 0
 
-.PHONY: run build test check lint bench fuzz clean help
+.PHONY: run build test check lint bench benchgo fuzz clean help
 
 help:      ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -35,7 +35,12 @@ bin/golangci-lint: tools/go.mod tools/go.sum
 	@mkdir -p bin
 	cd tools && nice -n 10 $(GO) build -p 1 -trimpath -ldflags "-s -w" -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-bench:     ## benchmarks of the hot paths, each beside its bare floor
+bench:     ## measure the token service as a process, beside the bare signature; docs/performance.md. ARGS="-parts timing" a part of it
+	@mkdir -p bin
+	$(GO) test -c -o bin/server.test ./internal/server
+	$(GO) run ./test/bench -server bin/server.test -json bin/bench.json $(ARGS)
+
+benchgo:   ## Go benchmarks of the hot paths, within one process
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime 1s ./internal/token ./internal/server
 
 fuzz:      ## run every fuzz target for FUZZTIME (default 20s)

@@ -64,6 +64,15 @@ var faces = map[Dialect]face{
 // Lifetime is the dialect's default.
 func (d Dialect) Lifetime() time.Duration { return faces[d].lifetime }
 
+// size is room enough for an answer.
+func (f face) size(t *issued) int {
+	n := len(t.token.Reveal())
+	if f.alias {
+		n *= 2
+	}
+	return n + len(t.scope) + 256
+}
+
 // answer appends the body of a token answer. Token, scope and type hold only
 // characters that JSON takes as they are (RFC 6749 §3.3, RFC 7515 §7.1).
 func (f face) answer(dst []byte, t *issued, expiresIn, notBefore int64) []byte {

@@ -147,14 +147,11 @@ func (s *Server) sign(ctx context.Context, client *caller, answer introspection)
 	if err != nil {
 		return secret.String{}, err
 	}
-	if err := s.turn(ctx); err != nil {
+	key, done, err := s.turn(ctx, client.App.ID)
+	if err != nil {
 		return secret.String{}, err
 	}
-	defer func() { <-s.signing }()
-	key := s.Ring.Signer(keyring.UseToken)
-	if key == nil {
-		return secret.String{}, unavailable("there is no signing key")
-	}
+	defer done()
 	return token.MintIntrospection(key, &token.IntrospectionClaims{
 		Issuer: s.Issuer, Audience: client.App.ClientID, IssuedAt: s.Now().Unix(), Token: bytes.TrimSpace(body),
 	})

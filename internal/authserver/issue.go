@@ -79,7 +79,7 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 		noStore(w.Header())
 		now := s.Now()
 		announceExpiry(w.Header(), client.Credential, now)
-		body := f.answer(make([]byte, 0, 2048), t, t.expires-now.Unix(), t.notBefore)
+		body := f.answer(make([]byte, 0, f.size(t)), t, t.expires-now.Unix(), t.notBefore)
 		httpx.WriteBody(w, http.StatusOK, "application/json", body)
 		httpx.Note(r.Context(), slog.String("org_id", string(client.Org.ID)), slog.String("app_id", string(client.App.ID)),
 			slog.String("credential_id", string(client.Credential.ID)), slog.String("jti", t.jti), slog.String("source", source))
@@ -177,14 +177,11 @@ func (s *Server) mint(ctx context.Context, g *grant, typ string) (*issued, error
 	if err := s.awaitNotBefore(ctx, g.client.NotBefore); err != nil {
 		return nil, err
 	}
-	if err := s.turn(ctx); err != nil {
+	key, done, err := s.turn(ctx, g.client.App.ID)
+	if err != nil {
 		return nil, err
 	}
-	defer func() { <-s.signing }()
-	key := s.Ring.Signer(keyring.UseToken)
-	if key == nil {
-		return nil, unavailable("there is no signing key")
-	}
+	defer done()
 	c := g.client
 	if now, ok := s.Model.ByClientID(c.App.ClientID); !ok || now.NotBefore > c.NotBefore {
 		return nil, unavailable("the app's tokens were revoked while this one waited to be signed")
@@ -214,6 +211,25 @@ func (s *Server) mint(ctx context.Context, g *grant, typ string) (*issued, error
 	}, nil
 }
 
+// turn returns the key that signs now, when it is the app's turn to use it, and
+// what ends the turn. Only RSA is waited for: others cost less than a turn does.
+func (s *Server) turn(ctx context.Context, app id.App) (key *keyring.Key, done func(), err error) {
+	done = func() {}
+	if key = s.Ring.Signer(keyring.UseToken); key != nil && key.Algorithm == keyring.RS256 {
+		began, err := s.Turns.take(ctx, app)
+		if err != nil {
+			return nil, nil, err
+		}
+		done = func() { s.Turns.give(began) }
+		key = s.Ring.Signer(keyring.UseToken) // which may be another by now
+	}
+	if key == nil {
+		done()
+		return nil, nil, unavailable("there is no signing key")
+	}
+	return key, done, nil
+}
+
 // awaitNotBefore lets the second end in which everything was revoked. A token
 // of that second would be taken for a revoked one, and one that said a later
 // second would outlive the next revocation.
@@ -236,31 +252,6 @@ func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-timer.C:
 		return nil
-	case <-ctx.Done():
-		return unavailable("the client has gone")
-	}
-}
-
-// turn waits for a turn to sign, which ends when one value is taken from signing. A
-// signature holds a core for a millisecond, so more at once than there are cores
-// only makes all of them late.
-func (s *Server) turn(ctx context.Context) error {
-	select {
-	case s.signing <- struct{}{}:
-		return nil
-	default:
-		return s.queue(ctx)
-	}
-}
-
-func (s *Server) queue(ctx context.Context) error {
-	timer := time.NewTimer(signingPatience)
-	defer timer.Stop()
-	select {
-	case s.signing <- struct{}{}:
-		return nil
-	case <-timer.C:
-		return unavailable("too many tokens are waiting to be signed")
 	case <-ctx.Done():
 		return unavailable("the client has gone")
 	}

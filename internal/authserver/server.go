@@ -25,7 +25,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -74,6 +73,7 @@ type Config struct {
 	Failures        *limit.Table
 	NetworkFailures *limit.Table
 	Requests        *limit.Table
+	Turns           *Turns // to sign; all environments have the same
 	Now             func() time.Time
 	Logger          *slog.Logger
 }
@@ -99,7 +99,6 @@ type Server struct {
 	resources  atomic.Pointer[resources]
 	reuse      *otter.Cache[reuseKey, *issued]
 	assertions assertions
-	signing    chan struct{} // as many as may sign at once
 }
 
 // maxReuse bounds how many tokens are remembered to be given again.
@@ -118,9 +117,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{
-		Config: c, platform: []string{c.Audience}, reuse: reuse, assertions: checks, signing: make(chan struct{}, runtime.GOMAXPROCS(0)),
-	}
+	s := &Server{Config: c, platform: []string{c.Audience}, reuse: reuse, assertions: checks}
 	s.SetCatalog(&manifest.Catalog{})
 	return s, nil
 }

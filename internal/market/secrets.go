@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"hash"
 	"hash/crc32"
 	"math/big"
 	"strings"
+	"sync"
 
 	"github.com/sallyport-dev/sallyport/internal/secret"
 )
@@ -19,18 +21,29 @@ type Hash [sha256.Size]byte
 // HMAC-SHA-256 under a key that the database does not hold is enough (ADR
 // 0005), and because the hash is keyed it can be looked up in a map: unknown
 // client and wrong secret then take the same path and the same time.
-type Hasher struct{ key secret.String }
+type Hasher struct {
+	key    secret.String
+	states *sync.Pool // of hash.Hash: a token request has no other work as large
+}
 
 // NewHasher returns a Hasher under key, which must stay the same for as long
 // as the hashes made with it.
-func NewHasher(key secret.String) Hasher { return Hasher{key: key} }
+func NewHasher(key secret.String) Hasher {
+	h := Hasher{key: key}
+	h.states = &sync.Pool{New: func() any { return h.state() }}
+	return h
+}
+
+func (h Hasher) state() hash.Hash { return hmac.New(sha256.New, []byte(h.key.Reveal())) }
 
 // Hash returns the keyed hash of text.
 func (h Hasher) Hash(text string) Hash {
-	mac := hmac.New(sha256.New, []byte(h.key.Reveal()))
+	mac, _ := h.states.Get().(hash.Hash)
 	mac.Write([]byte(text))
 	var sum Hash
 	mac.Sum(sum[:0])
+	mac.Reset() // it keeps nothing of the text
+	h.states.Put(mac)
 	return sum
 }
 

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -16,8 +15,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -26,10 +23,9 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/sallyport-dev/sallyport/internal/config"
-	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/secret"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
 	"github.com/sallyport-dev/sallyport/internal/token"
 )
@@ -40,88 +36,14 @@ import (
 
 const benchProduct = "MN_Product_Bench_v1"
 
-// crowd is a source of as many apps as are wanted, made up as they are read.
-type crowd struct {
-	apps   int
-	hasher market.Hasher
-	reuse  time.Duration
-}
-
-func (c crowd) Head(context.Context) (int64, error) { return 1, nil }
-
-func (c crowd) Changes(context.Context, int64, int) ([]snapshot.Entry, error) { return nil, nil }
-
-func (c crowd) Orgs(_ context.Context, _ id.Org, yield func(snapshot.OrgRecord) error) error {
-	for i := range max(1, c.apps/10) {
-		org := id.Org(fmt.Sprintf("org_%020d", i))
-		err := yield(snapshot.OrgRecord{
-			Org:           market.Organization{ID: org, Name: "Organization", State: market.OrgActive},
-			Subscriptions: []market.Subscription{{Org: org, Product: benchProduct, State: market.SubSubscribed}},
-			TINs:          []market.TIN{{Org: org, Number: "123456789", State: market.TINAssociated}},
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c crowd) Apps(_ context.Context, _ id.App, yield func(snapshot.AppRecord) error) error {
-	for i := range c.apps {
-		r := snapshot.AppRecord{App: market.App{
-			ID: id.App(fmt.Sprintf("app_%020d", i)), Org: id.Org(fmt.Sprintf("org_%020d", i/10)), Environment: market.Production,
-			Name: fmt.Sprintf("application %d", i), DeveloperEmail: "developer@example.com", ClientID: benchClient(i),
-			State: market.AppActive, ReuseWindow: &c.reuse,
-		}}
-		for n := range 2 {
-			r.Credentials = append(r.Credentials, market.Credential{
-				Kind: market.ClientSecret,
-				ID:   id.Credential(fmt.Sprintf("cred_%020d_%d", i, n)), App: r.App.ID, Hash: c.hasher.Hash(benchSecret(i, n)),
-			})
-		}
-		if err := yield(r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (crowd) Revocations(context.Context, []string, func(market.Revocation) error) error { return nil }
-
-func (c crowd) Rest(context.Context) (snapshot.Rest, error) {
-	return snapshot.Rest{Products: []market.Product{{Name: benchProduct, Title: "Bench", State: market.ProductActive}}}, nil
-}
-
-func benchClient(i int) string    { return fmt.Sprintf("client%026d", i) }
-func benchSecret(i, n int) string { return fmt.Sprintf("spprd_secret%d_%d", i, n) }
-
 // benchServer is a server with that many apps and one API.
 func benchServer(b *testing.B, algorithm string, apps int, reuse time.Duration, upstream string) *Server {
 	b.Helper()
-	dir := b.TempDir()
-	key := filepath.Join(dir, "key")
-	if err := os.WriteFile(key, []byte(strings.Repeat("0123456789abcdef", 4)), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	c := &config.Config{
-		Data: dir, Keys: config.Keys{Sealing: config.Secret{File: key}, Hashing: config.Secret{File: key}},
-		Management: config.Listener{Listen: "127.0.0.1:0"}, Portal: config.Listener{Listen: "127.0.0.1:0"},
-		Environments: map[market.Environment]*config.Environment{
-			market.Sandbox:    {Listener: config.Listener{Listen: "127.0.0.1:0"}, Algorithm: "ES256"},
-			market.Production: {Listener: config.Listener{Listen: "127.0.0.1:0"}, Algorithm: algorithm},
-		},
-	}
-	if err := c.Complete(); err != nil {
-		b.Fatal(err)
-	}
-	s, err := New(b.Context(), Options{Config: c, Getenv: os.Getenv, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	s, err := crowded(b.Context(), b.TempDir(), algorithm, crowd{apps: apps, secrets: 2, reuse: &reuse}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(s.close)
-	if err := s.model.Load(b.Context(), crowd{apps, s.Market.Hasher, reuse}); err != nil {
-		b.Fatal(err)
-	}
 	if upstream != "" {
 		s.production().gateway.SetCatalog(benchCatalog(b, upstream))
 	}
@@ -251,37 +173,37 @@ func BenchmarkToken(b *testing.B) {
 
 func bareSignature(alg string) func(*testing.B) {
 	return func(b *testing.B) {
-		var sign func(digest []byte) error
-		switch alg {
-		case "RS256":
-			k, err := rsa.GenerateKey(rand.Reader, 2048)
-			if err != nil {
-				b.Fatal(err)
-			}
-			sign = func(d []byte) error { _, err := rsa.SignPKCS1v15(nil, k, crypto.SHA256, d); return err }
-		case "ES256":
-			k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-			if err != nil {
-				b.Fatal(err)
-			}
-			sign = func(d []byte) error { _, _, err := ecdsa.Sign(rand.Reader, k, d); return err }
-		case "EdDSA":
-			_, k, err := ed25519.GenerateKey(rand.Reader)
-			if err != nil {
-				b.Fatal(err)
-			}
-			sign = func(d []byte) error { _, err := k.Sign(nil, d, crypto.Hash(0)); return err }
+		sign, err := bareSigner(alg)
+		if err != nil {
+			b.Fatal(err)
 		}
 		input := make([]byte, 700)
 		cpu(b, func() {
 			for b.Loop() {
-				d := sha256.Sum256(input)
-				if err := sign(d[:]); err != nil {
+				if err := sign(input); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 	}
+}
+
+// bareSigner signs with a fresh key, by the shortest way through the standard
+// library.
+func bareSigner(algorithm string) (sign func(input []byte) error, err error) {
+	digest := func(input []byte) []byte { d := sha256.Sum256(input); return d[:] }
+	switch algorithm {
+	case "RS256":
+		k, err := rsa.GenerateKey(rand.Reader, 2048)
+		return func(in []byte) error { _, err := rsa.SignPKCS1v15(nil, k, crypto.SHA256, digest(in)); return err }, err
+	case "ES256":
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		return func(in []byte) error { _, err := ecdsa.SignASN1(rand.Reader, k, digest(in)); return err }, err
+	case "EdDSA":
+		_, k, err := ed25519.GenerateKey(rand.Reader)
+		return func(in []byte) error { _, err := k.Sign(nil, in, crypto.Hash(0)); return err }, err
+	}
+	return nil, fmt.Errorf("no algorithm %q", algorithm)
 }
 
 func BenchmarkCall(b *testing.B) {
@@ -377,7 +299,7 @@ func BenchmarkMemory(b *testing.B) {
 		m := snapshot.New(time.Now)
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		if err := m.Load(b.Context(), crowd{apps: apps}); err != nil {
+		if err := m.Load(b.Context(), crowd{apps: apps, secrets: 2, hasher: market.NewHasher(secret.New("bench"))}); err != nil {
 			b.Fatal(err)
 		}
 		runtime.GC()

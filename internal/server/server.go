@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -57,6 +58,7 @@ type Server struct {
 	model      *snapshot.Model
 	meter      *usage.Meter
 	refusals   *usage.Refusals
+	turns      *authserver.Turns
 	catalog    atomic.Pointer[manifest.Catalog]
 	loading    sync.Mutex   // one catalogue at a time
 	tried      atomic.Int64 // version of the catalogue that was read last, whether it could be routed or not
@@ -98,6 +100,7 @@ const (
 // New wires a server. On an error it has closed what it opened.
 func New(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{Options: o, started: o.Now(), meter: usage.NewMeter(), refusals: usage.NewRefusals(keptRefusals), model: snapshot.New(o.Now)}
+	s.turns = authserver.NewTurns(runtime.GOMAXPROCS(0), o.Now)
 	if err := s.open(ctx); err != nil {
 		s.close()
 		return nil, err

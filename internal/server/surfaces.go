@@ -79,7 +79,7 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 		Meter: s.meter, Refusals: s.refusals,
 		Failures:        limit.New(failuresPerSecond, failuresBurst, limitsKept),
 		NetworkFailures: limit.New(networkFailuresPerSecond, networkFailuresBurst, limitsKept),
-		Requests:        requestLimit(c.TokenRequests), Now: s.Now, Logger: s.Logger,
+		Requests:        requestLimit(c.TokenRequests), Turns: s.turns, Now: s.Now, Logger: s.Logger,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,102 @@
+// Command bench measures the token service as a process of its own, over
+// loopback, with a load that is another process: this one. It prints tables and
+// writes them as JSON (make bench).
+//
+// CPU is that of the whole server process for each request, kernel included,
+// under as much load as it takes; beside it stands the CPU of a bare signature,
+// measured by the same process just before and after. Compare within a run, by
+// the ratios: machines drift. Latencies under a rate count from when a request
+// was due. docs/performance.md says how to read the tables.
+//
+// It judges nothing: targets are printed, and no test fails by them.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+func main() {
+	program := flag.String("server", "bin/server.test", "test binary of internal/server, which is the server")
+	file := flag.String("json", "bin/bench.json", "file to write the figures to")
+	long := flag.Duration("long", 2*time.Second, "how long each load lasts")
+	rounds := flag.Int("rounds", 3, "how often each is repeated; the median is told")
+	many := flag.Int("apps", 1_000_000, "how many apps the large server has")
+	parts := flag.String("parts", "costs,latencies,timing,tls,apps,secrets", "which parts to measure")
+	profile := flag.String("profile", "", "folder for a CPU profile of each load")
+	flag.Parse()
+	b := &bench{program: *program, long: *long, rounds: *rounds, many: *many, parts: strings.Split(*parts, ","), profile: *profile, out: os.Stdout}
+	if err := b.run(*file); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is one run.
+type bench struct {
+	program string
+	long    time.Duration
+	rounds  int
+	many    int
+	parts   []string
+	profile string
+	out     io.Writer
+	report  report
+	folder  string
+}
+
+// report is what a run finds out.
+type report struct {
+	When      time.Time `json:"when"`
+	Go        string    `json:"go"`
+	Boring    bool      `json:"boringcrypto"`
+	Cores     int       `json:"cores"`
+	OtherBusy float64   `json:"other_busy_percent"` // of the machine, by neither server nor load
+	Costs     []cost    `json:"costs"`
+	Latencies []latency `json:"latencies"`
+	Memory    []memory  `json:"memory"`
+	Timing    []timing  `json:"timing"`
+}
+
+func (b *bench) run(file string) (err error) {
+	if b.folder, err = os.MkdirTemp("", "sallyport-bench-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.folder)) }()
+	b.report = report{When: time.Now().UTC(), Go: runtime.Version(), Cores: runtime.NumCPU()}
+	if err := b.measure(); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(b.report, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
+		return err
+	}
+	b.say("\n%.0f %% of the machine was busy with other things on average; above 5, run it again.\nwritten to %s\n", b.report.OtherBusy, file)
+	return os.WriteFile(file, append(text, '\n'), 0o600)
+}
+
+func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.out, format, args...) }
+
+// with runs a server for as long as do does.
+func (b *bench) with(o order, do func(s *server) error) (err error) {
+	if o.Folder, err = os.MkdirTemp(b.folder, "server-"); err != nil {
+		return err
+	}
+	s, err := launch(b.program, o)
+	if err != nil {
+		return err
+	}
+	err = do(s)
+	return errors.Join(err, s.stop())
+}
