@@ -8,9 +8,38 @@ type Product struct {
 	Title         string    `json:"title"`
 	Description   string    `json:"description,omitempty"`
 	TokenLifetime Seconds   `json:"token_lifetime"` // 0: does not set one
+	Plans         []Plan    `json:"plans"`          // of a catalogue's product; the first is that of subscriptions which name none
 	State         string    `json:"state"`          // "active", "retired"
 	Source        string    `json:"source"`         // "catalog", "operator": where it is changed
 	Created       time.Time `json:"created"`
+}
+
+// Plan says how much each app of an organization may call by a subscription.
+type Plan struct {
+	Name       string          `json:"name"`
+	Title      string          `json:"title,omitempty"`
+	Limits     PlanLimits      `json:"limits"` // of all operations together
+	Operations []PlanOperation `json:"operations,omitempty"`
+}
+
+// PlanOperation bounds one operation, beside what bounds all.
+type PlanOperation struct {
+	Operation string     `json:"operation"` // its operationId
+	Limits    PlanLimits `json:"limits"`
+}
+
+// PlanLimits bounds calls; what is missing is not bounded.
+type PlanLimits struct {
+	Rate  *PlanRate `json:"rate,omitempty"`
+	Day   int64     `json:"day,omitempty"`   // calls in a day of UTC
+	Month int64     `json:"month,omitempty"` // calls in a month of UTC
+}
+
+// PlanRate is a rate: calls in each period, and burst at once after a pause.
+type PlanRate struct {
+	Calls int64   `json:"calls"`
+	Per   Seconds `json:"per"`
+	Burst int64   `json:"burst"`
 }
 
 // NewProduct asks for a product that no catalogue names.
@@ -36,6 +65,7 @@ type Subscription struct {
 	Org       string    `json:"org"`
 	Product   string    `json:"product"`
 	State     string    `json:"state"`              // "sandbox", "requested", "subscribed", "suspended", "ended"
+	Plan      string    `json:"plan,omitempty"`     // of the product; missing: its first
 	Contract  string    `json:"contract,omitempty"` // its reference
 	Note      string    `json:"note,omitempty"`     // the last decision's reason
 	Requested time.Time `json:"requested,omitzero"`
@@ -49,6 +79,11 @@ type Subscription struct {
 type NewSubscription struct {
 	Org     string `json:"org"`
 	Product string `json:"product"`
+}
+
+// SubscriptionPatch changes a subscription.
+type SubscriptionPatch struct {
+	Plan *string `json:"plan"` // of the product; empty: its first
 }
 
 // SubscriptionStep accompanies an action on a subscription.

@@ -47,6 +47,11 @@ func (m *Management) Subscription(ctx context.Context, subscription string) (api
 	return call[api.Subscription](ctx, m, http.MethodGet, "/v1/subscriptions/"+segment(subscription), nil, nil)
 }
 
+// UpdateSubscription puts a subscription on a plan.
+func (m *Management) UpdateSubscription(ctx context.Context, subscription string, in api.SubscriptionPatch) (api.Subscription, error) {
+	return call[api.Subscription](ctx, m, http.MethodPatch, "/v1/subscriptions/"+segment(subscription), nil, in)
+}
+
 // StepSubscription takes a subscription a step further: "request", "approve",
 // "refuse", "suspend", "resume", "end", "reopen".
 func (m *Management) StepSubscription(ctx context.Context, subscription, action string, in api.SubscriptionStep) (api.Subscription, error) {

@@ -136,6 +136,7 @@ func (h *Handler) routes() []route {
 		{"POST /v1/subscriptions", h.createSubscription},
 		{"GET /v1/subscriptions", h.listSubscriptions},
 		{"GET /v1/subscriptions/{subscription}", h.showSubscription},
+		{"PATCH /v1/subscriptions/{subscription}", h.patchSubscription},
 		{"POST /v1/subscriptions/{subscription}/{action}", h.stepSubscription},
 
 		{"GET /v1/keys", h.listKeys},

@@ -1,16 +1,39 @@
 package adminapi
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/sallyport-dev/sallyport/api"
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
 
+// planLimits shows what bounds calls.
+func planLimits(l market.PlanLimits) api.PlanLimits {
+	out := api.PlanLimits{Day: l.Day, Month: l.Month}
+	if l.Rate.Calls > 0 {
+		out.Rate = &api.PlanRate{Calls: l.Rate.Calls, Per: api.SecondsOf(l.Rate.Per), Burst: l.Rate.Burst}
+	}
+	return out
+}
+
+func plans(all []market.Plan) []api.Plan {
+	out := []api.Plan{}
+	for _, p := range all {
+		plan := api.Plan{Name: p.Name, Title: p.Title, Limits: planLimits(p.Limits)}
+		for _, op := range slices.Sorted(maps.Keys(p.Operations)) {
+			plan.Operations = append(plan.Operations, api.PlanOperation{Operation: op, Limits: planLimits(p.Operations[op])})
+		}
+		out = append(out, plan)
+	}
+	return out
+}
+
 func product(p market.Product) api.Product {
 	return api.Product{
-		Name: p.Name, Title: p.Title, Description: p.Description, TokenLifetime: api.SecondsOf(p.TokenLifetime),
+		Name: p.Name, Title: p.Title, Description: p.Description, TokenLifetime: api.SecondsOf(p.TokenLifetime), Plans: plans(p.Plans),
 		State: string(p.State), Source: string(p.Source), Created: p.Created.UTC(),
 	}
 }

@@ -15,7 +15,7 @@ func subscription(s market.Subscription) api.Subscription {
 		actions = append(actions, string(action))
 	}
 	return api.Subscription{
-		ID: string(s.ID), Org: string(s.Org), Product: s.Product, State: string(s.State), Contract: s.Contract, Note: s.Note,
+		ID: string(s.ID), Org: string(s.Org), Product: s.Product, State: string(s.State), Plan: s.Plan, Contract: s.Contract, Note: s.Note,
 		Requested: s.Requested.UTC(), Created: s.Created.UTC(), Updated: s.Updated.UTC(),
 		Actions: actions, NextActor: s.NextActor(),
 	}
@@ -82,6 +82,26 @@ func (h *Handler) showSubscription(w http.ResponseWriter, r *http.Request) error
 		s, err = read.Subscription(name)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, subscription(s))
+	return nil
+}
+
+func (h *Handler) patchSubscription(w http.ResponseWriter, r *http.Request) error {
+	name, err := subscriptionID(r)
+	if err != nil {
+		return err
+	}
+	var in api.SubscriptionPatch
+	if err := read(w, r, &in); err != nil {
+		return err
+	}
+	if in.Plan == nil {
+		return market.Invalid("plan", "is missing: the name of a plan, or an empty text for the product's first")
+	}
+	s, err := h.Market.PutOnPlan(r.Context(), actor(r), name, *in.Plan)
 	if err != nil {
 		return err
 	}

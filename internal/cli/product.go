@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +29,36 @@ func productTable(all ...api.Product) table {
 
 func productMembers(product api.Product) table {
 	return members("name", product.Name, "title", product.Title, "description", product.Description, "state", product.State,
-		"source", product.Source, "token lifetime", lifetime(product.TokenLifetime), "created", when(product.Created))
+		"source", product.Source, "token lifetime", lifetime(product.TokenLifetime), "plans", planTexts(product.Plans), "created", when(product.Created))
+}
+
+// planTexts tells plans, for people.
+func planTexts(all []api.Plan) string {
+	texts := make([]string, len(all))
+	for i, p := range all {
+		texts[i] = p.Name + ": " + limitsText(p.Limits)
+		for _, op := range p.Operations {
+			texts[i] += ", " + op.Operation + " " + limitsText(op.Limits)
+		}
+	}
+	return strings.Join(texts, "; ")
+}
+
+func limitsText(l api.PlanLimits) string {
+	var parts []string
+	if l.Rate != nil {
+		parts = append(parts, fmt.Sprintf("%d in %s, %d at once", l.Rate.Calls, l.Rate.Per.Duration(), l.Rate.Burst))
+	}
+	if l.Day > 0 {
+		parts = append(parts, number(l.Day)+" a day")
+	}
+	if l.Month > 0 {
+		parts = append(parts, number(l.Month)+" a month")
+	}
+	if len(parts) == 0 {
+		return "without limits"
+	}
+	return strings.Join(parts, ", ")
 }
 
 func lifetime(s api.Seconds) string {

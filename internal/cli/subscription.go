@@ -11,7 +11,7 @@ func (p *Program) subscriptionCommand() *cobra.Command {
 		`  sallyport subscription create MN_Product_Eligibility_v3 --org "Acme Health"
   sallyport subscription list --state requested
   sallyport subscription approve MN_Product_Eligibility_v3 --org "Acme Health" --contract C-2031`,
-		p.subscriptionCreate(), p.subscriptionList(), p.subscriptionShow())
+		p.subscriptionCreate(), p.subscriptionList(), p.subscriptionShow(), p.subscriptionPlan())
 	for _, step := range []struct{ action, short string }{
 		{"request", "Ask for the product with a contract, for the customer"},
 		{"approve", "Record the contract: production and live data open"},
@@ -27,15 +27,15 @@ func (p *Program) subscriptionCommand() *cobra.Command {
 }
 
 func subscriptionTable(all ...api.Subscription) table {
-	t := table{header: []string{"ID", "ORG", "PRODUCT", "STATE", "NEXT", "CONTRACT", "UPDATED"}}
+	t := table{header: []string{"ID", "ORG", "PRODUCT", "STATE", "PLAN", "NEXT", "CONTRACT", "UPDATED"}}
 	for _, s := range all {
-		t.add(s.ID, s.Org, s.Product, s.State, s.NextActor, s.Contract, when(s.Updated))
+		t.add(s.ID, s.Org, s.Product, s.State, s.Plan, s.NextActor, s.Contract, when(s.Updated))
 	}
 	return t
 }
 
 func subscriptionMembers(s api.Subscription) table {
-	return members("id", s.ID, "org", s.Org, "product", s.Product, "state", s.State, "contract", s.Contract, "note", s.Note,
+	return members("id", s.ID, "org", s.Org, "product", s.Product, "state", s.State, "plan", s.Plan, "contract", s.Contract, "note", s.Note,
 		"requested", when(s.Requested), "created", when(s.Created), "updated", when(s.Updated),
 		"who acts next", s.NextActor, "actions", words(s.Actions))
 }
@@ -112,6 +112,31 @@ func (p *Program) subscriptionShow() *cobra.Command {
 			return p.answer(s, subscriptionMembers(s))
 		})
 	orgFlag(cmd, &org, subscriptionOrg)
+	return cmd
+}
+
+func (p *Program) subscriptionPlan() *cobra.Command {
+	var org string
+	cmd := p.verb("plan SUBSCRIPTION PLAN", "Put a subscription on another plan of its product",
+		`  sallyport subscription plan MN_Product_Eligibility_v3 gold --org "Acme Health"`,
+		func(cmd *cobra.Command, args []string) error {
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			id, err := findSubscription(cmd.Context(), m, org, args[0])
+			if err != nil {
+				return err
+			}
+			s, err := m.UpdateSubscription(cmd.Context(), id, api.SubscriptionPatch{Plan: &args[1]})
+			if err != nil {
+				return err
+			}
+			return p.answer(s, subscriptionMembers(s))
+		})
+	orgFlag(cmd, &org, subscriptionOrg)
+	cmd.Long = `Put a subscription on another plan of its product, from the next call on. What was
+counted towards a quota stays counted. An empty PLAN is the product's first.`
 	return cmd
 }
 

@@ -18,7 +18,7 @@ func (p *proxy) modifyResponse(res *http.Response) error {
 	ctx := res.Request.Context()
 	c := callOf(ctx)
 	p.tidy(res.Header)
-	if c.limiter != nil {
+	if c.counted {
 		delete(res.Header, "Ratelimit") // ours are about the caller, the upstream's about us
 		delete(res.Header, "Ratelimit-Policy")
 	}

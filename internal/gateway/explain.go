@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/limit"
 )
 
 // Step is what one stage of the chain says of a call that is asked about.
@@ -92,12 +94,18 @@ func saysProduct(c *call) string {
 }
 
 func (g *Gateway) saysLimit(c *call) string {
-	if c.limiter == nil {
-		return "no rate is set for this API"
+	var room [maxLimits]*limit.Limit
+	limits := g.limits(c, room[:0])
+	if len(limits) == 0 {
+		return "none is set"
 	}
-	left, _ := c.limiter.Left(c.limited(), g.Now())
-	rule := c.api.Request.Rate
-	return fmt.Sprintf("%d calls a second, %d at once; %d left on this node", rule.PerSecond, rule.Burst, left)
+	var standings [maxLimits]limit.Standing
+	g.Counter.Look(c.limited(), limits, standings[:], g.Now())
+	texts := make([]string, len(limits))
+	for i, l := range limits {
+		texts[i] = fmt.Sprintf("%s: %s, %d left on this node", l.Name, told(l), standings[i].Left)
+	}
+	return strings.Join(texts, "; ")
 }
 
 func saysBody(c *call) string {

@@ -8,6 +8,7 @@
 //	match         the API and its operation                         table.go
 //	authenticate  whose token it is, and that it is honoured now    authenticate.go
 //	entitle       by which product                                  entitle.go
+//	limit, enter  rates and quotas; how many calls are under way    limit.go
 //	upgrade       WebSocket where the manifest says so, else none   upgrade.go
 //	read          the body, only where it is checked or searched    body.go
 //	submitter     the submitter ids                                 entitle.go
@@ -31,7 +32,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -66,6 +66,7 @@ type Config struct {
 	Ring     *keyring.Ring
 	Verifier *token.Verifier
 	Foreign  map[market.Environment]*token.Verifier // of the other environments, for diagnosis
+	Counter  Counter
 	Meter    *usage.Meter
 	Refusals *usage.Refusals
 	Now      func() time.Time
@@ -89,8 +90,8 @@ type Gateway struct {
 	proxy      *proxy
 	strip      map[string]bool
 	bases      map[string]string // URLs of the gateway by the Host that a request of theirs has
-	limitsMu   sync.Mutex
-	limits     map[rateKey]*limit.Table
+	plans      atomic.Pointer[plans]
+	underWay   limit.Gate
 }
 
 // New returns a gateway without a route.
@@ -102,7 +103,7 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{Config: c, identities: identities, strip: c.Headers.stripped(), limits: map[rateKey]*limit.Table{}}
+	g := &Gateway{Config: c, identities: identities, strip: c.Headers.stripped()}
 	g.other = &openapi.Operation{ID: manifest.OtherOperation, Template: "/*"}
 	g.proxy = newProxy(g)
 	g.bases = basesByHost(append([]string{c.BaseURL}, c.Aliases...))
@@ -112,6 +113,7 @@ func New(c Config) (*Gateway, error) {
 		{"authenticate", g.authenticate},
 		{"entitle", g.entitle},
 		{"limit", g.limit},
+		{"enter", g.enter},
 		{"upgrade", g.upgrade},
 		{"read", g.read},
 		{"submitter", g.submitter},
@@ -137,7 +139,9 @@ type call struct {
 	api       *manifest.API
 	resources []string     // what a token for this API may name (RFC 8707)
 	target    *target      // where it is answered live; nil: nowhere
-	limiter   *limit.Table // nil: no limit
+	rate      *limit.Limit // of an app at this API; nil: none
+	counted   bool         // under a limit, and told so
+	inside    []string     // the gates that it has passed
 	operation *openapi.Operation
 	params    map[string]string
 	public    bool // needs no token
@@ -155,7 +159,7 @@ type call struct {
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{w: w, r: r, began: g.Now()}
-	defer func() { g.finish(c) }()
+	defer func() { g.leave(c); g.finish(c) }()
 	for i := range g.chain {
 		if err := g.chain[i].pass(c); err != nil {
 			c.outcome = g.refuse(c, err)

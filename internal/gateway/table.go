@@ -19,7 +19,7 @@ type route struct {
 	api       *manifest.API
 	resources []string     // the API's identifiers (RFC 8707), by every URL of the gateway
 	target    *target      // nil: nowhere in this environment
-	limiter   *limit.Table // nil: no limit
+	rate      *limit.Limit // of an app; nil: none
 }
 
 // SetCatalog makes the gateway route by catalog from the next call on. Calls
@@ -27,7 +27,7 @@ type route struct {
 func (g *Gateway) SetCatalog(catalog *manifest.Catalog) {
 	t := &table{routes: make(map[string]*route, len(catalog.APIs))}
 	for _, api := range catalog.APIs {
-		t.routes[api.BasePath] = &route{api, g.identifiers(api.BasePath), g.proxy.target(api), g.limiter(api)}
+		t.routes[api.BasePath] = &route{api, g.identifiers(api.BasePath), g.proxy.target(api), apiLimit(api)}
 	}
 	g.table.Store(t)
 }
@@ -53,7 +53,7 @@ func (g *Gateway) match(c *call) error {
 	if found == nil {
 		return notFound()
 	}
-	c.api, c.resources, c.target, c.limiter = found.api, found.resources, found.target, found.limiter
+	c.api, c.resources, c.target, c.rate = found.api, found.resources, found.target, found.rate
 	rest := strings.TrimPrefix(c.path, c.api.BasePath)
 	operation, params, allowed, ok := c.api.Document.Match(c.r.Method, rest)
 	if !ok && c.api.Request.Unlisted == manifest.PassUnlisted {

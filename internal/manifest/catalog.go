@@ -75,6 +75,7 @@ type RequestRules struct {
 	TIN          *TINRule       // nil: the API knows no TIN
 	Submitter    *SubmitterRule // nil: the API knows no submitter
 	Rate         *RateRule      // of calls by one app; nil: no limit
+	Concurrency  Concurrency    // of calls under way
 	PublicHealth bool           // GET <base>/healthcheck needs no token (CONTRACT 4.8)
 	Public       []string       // operationIds that need no token, sorted
 	Unlisted     Unlisted       // of calls that the document does not list
@@ -114,6 +115,13 @@ const (
 type RateRule struct {
 	PerSecond int64
 	Burst     int64 // at once, after a pause
+}
+
+// Concurrency bounds how many calls may be under way at once, at each node. What
+// is zero is not bounded.
+type Concurrency struct {
+	API int64 // of all callers together
+	App int64 // of one app
 }
 
 // TINRule says where the provider's TIN travels (CONTRACT 5.2). Both places may

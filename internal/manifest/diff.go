@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -95,9 +96,44 @@ func (d *diff) product(name string, from, to *market.Product) {
 	if from.TokenLifetime != to.TokenLifetime {
 		d.line("product %s: token lifetime changed from %s to %s", name, lifetime(from.TokenLifetime), lifetime(to.TokenLifetime))
 	}
+	if !reflect.DeepEqual(from.Plans, to.Plans) {
+		d.line("product %s: plans changed from %s to %s", name, planNames(from), planNames(to))
+	}
 	if from.Title != to.Title || from.Description != to.Description {
 		d.line("product %s: title or description changed", name)
 	}
+}
+
+// planNames lists the plans of a product; a plan whose limits changed is told by
+// the line itself.
+func planNames(p *market.Product) string {
+	names := make([]string, len(p.Plans))
+	for i, plan := range p.Plans {
+		names[i] = fmt.Sprintf("%s (%s)", plan.Name, PlanText(plan.Limits))
+	}
+	return joined(names)
+}
+
+// PlanText says what a plan allows, for people.
+func PlanText(l market.PlanLimits) string {
+	var parts []string
+	if l.Rate.Calls > 0 {
+		per := "second"
+		if l.Rate.Per == time.Minute {
+			per = "minute"
+		}
+		parts = append(parts, fmt.Sprintf("%d calls a %s, %d at once", l.Rate.Calls, per, l.Rate.Burst))
+	}
+	if l.Day > 0 {
+		parts = append(parts, fmt.Sprintf("%d a day", l.Day))
+	}
+	if l.Month > 0 {
+		parts = append(parts, fmt.Sprintf("%d a month", l.Month))
+	}
+	if len(parts) == 0 {
+		return "without limits"
+	}
+	return strings.Join(parts, ", ")
 }
 
 func lifetime(l time.Duration) string {
@@ -170,6 +206,7 @@ func (d *diff) request(name string, from, to RequestRules) {
 	changed("public operations", joined(from.Public), joined(to.Public))
 	changed("unlisted calls", from.Unlisted, to.Unlisted)
 	changed("rate", told(from.Rate), told(to.Rate))
+	changed("concurrency", from.Concurrency, to.Concurrency)
 	changed("ima_token", from.IMAToken, to.IMAToken)
 	changed("TIN rule", told(from.TIN), told(to.TIN))
 	changed("submitter rule", told(from.Submitter), told(to.Submitter))

@@ -56,6 +56,7 @@ func Load(fsys fs.FS, options Options) (*Catalog, error) {
 		l.api(folder)
 	}
 	l.basePaths()
+	l.limitedOperations()
 	if err := l.err(); err != nil {
 		return nil, err
 	}
@@ -71,6 +72,7 @@ type loader struct {
 	catalog  *Catalog
 	problems []*Problem
 	bases    []base
+	limited  []limitedOperation
 }
 
 func (l *loader) problem(file string, line int, format string, args ...any) {

@@ -141,7 +141,7 @@ func TestEachMistakeIsOneClearLine(t *testing.T) {
 	}{
 		{"no products", map[string]*string{"products.yaml": nil}, `products.yaml:1: is missing; a catalogue lists its products there`},
 		{"products that are no list", file("products.yaml", "name: P_One"), `products.yaml:1: the file is a map; it must be a list`},
-		{"a product's member that is not known", file("products.yaml", products+"- {name: P, title: P, lifetime: 3600}"), `products.yaml:3: a product has no member "lifetime"; allowed are: description, name, title, token_lifetime`},
+		{"a product's member that is not known", file("products.yaml", products+"- {name: P, title: P, lifetime: 3600}"), `products.yaml:3: a product has no member "lifetime"; allowed are: description, name, plans, title, token_lifetime`},
 		{"a product without a name", file("products.yaml", products+"- {title: P}"), `products.yaml:3: the product has no name`},
 		{"a product without a title", file("products.yaml", products+"- {name: P}"), `products.yaml:3: the product "P" has no title`},
 		{"a product that is no scope token", file("products.yaml", products+"- {name: \"P \\\"x\\\"\", title: P}"), `products.yaml:3: the product name "P \"x\"" cannot be used; allowed are letters`},

@@ -41,6 +41,7 @@ func (l *loader) products() {
 			"title":          r.Text("title", &p.Title),
 			"description":    r.Text("description", &p.Description),
 			"token_lifetime": r.Duration("token_lifetime", minLifetime, maxLifetime, &p.TokenLifetime),
+			"plans":          func(n *strictyaml.Node) { p.Plans = l.plans(&r, n, &p.Name) },
 		})
 		switch line, twice := lines[p.Name]; {
 		case n.Kind != strictyaml.Map:

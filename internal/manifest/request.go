@@ -110,6 +110,7 @@ func (r *apiReader) request(n *strictyaml.Node) {
 		"tin":           r.tin,
 		"submitter":     r.submitter,
 		"rate":          r.rate,
+		"concurrency":   r.concurrency,
 		"public_health": r.Bool("public_health", &rules.PublicHealth),
 		"public":        r.public,
 		"unlisted":      r.unlisted,
@@ -230,6 +231,17 @@ func (r *apiReader) rate(n *strictyaml.Node) {
 		rule.Burst = rule.PerSecond
 	}
 	r.api.Request.Rate = rule
+}
+
+func (r *apiReader) concurrency(n *strictyaml.Node) {
+	c := &r.api.Request.Concurrency
+	r.Map(n, "concurrency", strictyaml.Fields{
+		"api": r.Int("api", 1, highestRate, &c.API),
+		"app": r.Int("app", 1, highestRate, &c.App),
+	})
+	if n.Kind == strictyaml.Map && c.API == 0 && c.App == 0 {
+		r.Problem(n, "concurrency says nothing; give how many calls may be under way, of all callers (api) or of one app (app)")
+	}
 }
 
 // reserved lists headers that mean something to the gateway itself.

@@ -150,6 +150,7 @@ type Product struct {
 	Title         string
 	Description   string
 	TokenLifetime time.Duration // 0: does not set one
+	Plans         []Plan        // how much may be called; none: without limits
 	State         ProductState
 	Source        ProductSource
 	Created       time.Time
@@ -179,6 +180,7 @@ type Subscription struct {
 	Org       id.Org
 	Product   string
 	State     SubscriptionState
+	Plan      string // of the product; empty: its first
 	Contract  string // reference of the contract, once there is one
 	Note      string // the last decision's reason, shown to both sides
 	Requested time.Time

@@ -134,8 +134,11 @@ func (m *Market) syncProducts(tx Tx, products []Product) error {
 		p.Source, p.Created, p.State = FromCatalog, m.Now(), ProductActive
 		if there {
 			p.Created = old.Created
-			if old == p {
+			if old.Same(&p) {
 				continue
+			}
+			if err := checkPlansLeft(tx, old, p); err != nil {
+				return err
 			}
 		}
 		if err := tx.PutProduct(p); err != nil {

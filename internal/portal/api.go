@@ -3,7 +3,9 @@ package portal
 import (
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/manifest"
@@ -39,7 +41,11 @@ type productView struct {
 	Name, Title, Description string
 	Lifetime                 string // of tokens with it; empty: it sets none
 	Retired                  bool
+	Plans                    []planView
 }
+
+// planView is a plan of a product.
+type planView struct{ Name, Allows string }
 
 // operationView is an operation of an API.
 type operationView struct {
@@ -147,6 +153,13 @@ func (p *Portal) productsOf(api *manifest.API) []productView {
 				continue
 			}
 			view.Title, view.Description = product.Title, product.Description
+			for _, plan := range product.Plans {
+				allows := manifest.PlanText(plan.Limits)
+				for _, op := range slices.Sorted(maps.Keys(plan.Operations)) {
+					allows += ", " + op + " " + manifest.PlanText(plan.Operations[op])
+				}
+				view.Plans = append(view.Plans, planView{plan.Name, allows})
+			}
 			view.Retired = product.State == market.ProductRetired
 			if product.TokenLifetime > 0 {
 				view.Lifetime = duration(product.TokenLifetime.Truncate(time.Second))

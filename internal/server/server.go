@@ -29,6 +29,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/gateway"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
+	"github.com/sallyport-dev/sallyport/internal/limit"
 	"github.com/sallyport-dev/sallyport/internal/localca"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/market"
@@ -59,6 +60,7 @@ type Server struct {
 	meter      *usage.Meter
 	refusals   *usage.Refusals
 	turns      *authserver.Turns
+	counter    *limit.Counter
 	catalog    atomic.Pointer[manifest.Catalog]
 	loading    sync.Mutex   // one catalogue at a time
 	tried      atomic.Int64 // version of the catalogue that was read last, whether it could be routed or not
@@ -99,7 +101,7 @@ const (
 
 // New wires a server. On an error it has closed what it opened.
 func New(ctx context.Context, o Options) (*Server, error) {
-	s := &Server{Options: o, started: o.Now(), meter: usage.NewMeter(), refusals: usage.NewRefusals(keptRefusals), model: snapshot.New(o.Now)}
+	s := &Server{Options: o, started: o.Now(), meter: usage.NewMeter(), refusals: usage.NewRefusals(keptRefusals), counter: limit.NewCounter(limitsKept), model: snapshot.New(o.Now)}
 	s.turns = authserver.NewTurns(runtime.GOMAXPROCS(0), o.Now)
 	if err := s.open(ctx); err != nil {
 		s.close()
@@ -141,6 +143,9 @@ func (s *Server) open(ctx context.Context) (err error) {
 	}
 	if err := s.model.Load(ctx, s.store); err != nil {
 		return err
+	}
+	if err := s.counter.Load(ctx, s.store, s.Now()); err != nil {
+		return fmt.Errorf("read the counts of quotas: %w", err)
 	}
 	if err := s.buildEnvironments(); err != nil {
 		return err
@@ -273,6 +278,7 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 		})
 	})
 	base.Go(func() error { return s.meter.Run(beneath, s.store, flushInterval, s.Logger) })
+	base.Go(func() error { return s.counter.Run(beneath, s.store, flushInterval, s.Now, s.Logger) })
 	base.Go(func() error { return s.upkeep(beneath) })
 
 	surfaces, ctx := errgroup.WithContext(ctx)

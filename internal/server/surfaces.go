@@ -98,7 +98,7 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 			ClientID: h.ClientID, Environment: h.Environment, Strip: h.Strip,
 		},
 		Options: gateway.Options{MissingTokenIs400: c.MissingTokenIs400, InvalidProductIs401: c.InvalidProduct401},
-		Model:   s.model, Ring: e.ring, Verifier: verifiers[e.name], Foreign: foreign, Meter: s.meter, Refusals: s.refusals,
+		Model:   s.model, Ring: e.ring, Verifier: verifiers[e.name], Foreign: foreign, Counter: s.counter, Meter: s.meter, Refusals: s.refusals,
 		Now: s.Now, Logger: s.Logger,
 	})
 	return err

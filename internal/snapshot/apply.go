@@ -16,7 +16,7 @@ func (m *Model) putOrg(r OrgRecord) {
 		submitters: r.Submitters,
 	}
 	for _, s := range r.Subscriptions {
-		o.subscriptions = append(o.subscriptions, subscription{s.Product, s.State})
+		o.subscriptions = append(o.subscriptions, subscription{s.Product, s.State, s.Plan})
 	}
 	slices.SortFunc(o.subscriptions, func(a, b subscription) int { return strings.Compare(a.product, b.product) })
 	for _, t := range r.TINs {
@@ -103,7 +103,7 @@ func (m *Model) putRest(r Rest) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !slices.Equal(products, m.products) || !maps.Equal(environment, m.environment) || platform != m.platform {
+	if !slices.EqualFunc(products, m.products, func(a, b market.Product) bool { return a.Same(&b) }) || !maps.Equal(environment, m.environment) || platform != m.platform {
 		m.version.Add(1)
 	}
 	m.products, m.environment, m.platform = products, environment, platform

@@ -40,18 +40,27 @@ type Org struct {
 type subscription struct {
 	product string
 	state   market.SubscriptionState
+	plan    string
 }
 
 // Subscription returns the state of the organization's subscription to a
 // product, "" if it has none.
 func (o *Org) Subscription(product string) market.SubscriptionState {
+	return o.subscription(product).state
+}
+
+// Plan returns the name of the plan that the organization is on, "" for the
+// product's first.
+func (o *Org) Plan(product string) string { return o.subscription(product).plan }
+
+func (o *Org) subscription(product string) subscription {
 	i, ok := slices.BinarySearchFunc(o.subscriptions, product, func(s subscription, p string) int {
 		return strings.Compare(s.product, p)
 	})
 	if !ok {
-		return ""
+		return subscription{}
 	}
-	return o.subscriptions[i].state
+	return o.subscriptions[i]
 }
 
 // HasTIN reports whether the TIN is associated with the organization.

@@ -13,7 +13,7 @@ const appColumns = `id, org, environment, name, developer_email, client_id, stat
 
 func scanApp(row scanner, a *market.App) error {
 	return row.Scan(&a.ID, &a.Org, &a.Environment, &a.Name, &a.DeveloperEmail, &a.ClientID, &a.State,
-		namesInto{&a.Products}, durationInto{&a.TokenLifetime, time.Millisecond}, optionalInto{&a.ReuseWindow},
+		jsonInto{&a.Products}, durationInto{&a.TokenLifetime, time.Millisecond}, optionalInto{&a.ReuseWindow},
 		&a.NotBefore, &a.Binding, &a.Oversees, timeInto{&a.Created})
 }
 
@@ -43,7 +43,7 @@ func (s *session) Apps(org id.Org, page market.Page) (apps []market.App, next st
 
 // PutApp implements [market.AppWriter].
 func (c *transaction) PutApp(a market.App) error {
-	products, err := namesJSON(a.Products)
+	products, err := listJSON(a.Products)
 	if err != nil {
 		return fmt.Errorf("store: put an app: %w", err)
 	}

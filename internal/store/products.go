@@ -1,17 +1,18 @@
 package store
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
 
-const productColumns = `name, title, description, token_lifetime, state, source, created`
+const productColumns = `name, title, description, token_lifetime, plans, state, source, created`
 
 func scanProduct(row scanner, p *market.Product) error {
 	return row.Scan(&p.Name, &p.Title, &p.Description, durationInto{&p.TokenLifetime, time.Millisecond},
-		&p.State, &p.Source, timeInto{&p.Created})
+		jsonInto{&p.Plans}, &p.State, &p.Source, timeInto{&p.Created})
 }
 
 // Product implements [market.ProductReader].
@@ -27,13 +28,17 @@ func (s *session) Products() ([]market.Product, error) {
 
 // PutProduct implements [market.ProductWriter].
 func (c *transaction) PutProduct(p market.Product) error {
+	plans, err := listJSON(p.Plans)
+	if err != nil {
+		return fmt.Errorf("store: put a product: %w", err)
+	}
 	return c.put("put a product", nil,
-		`INSERT INTO products (name, title, description, token_lifetime, state, source, created)
-		 VALUES ($1, $2, $3, $4, $5, $6, $7)
+		`INSERT INTO products (name, title, description, token_lifetime, plans, state, source, created)
+		 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		 ON CONFLICT (name) DO UPDATE SET title = excluded.title, description = excluded.description,
-		   token_lifetime = excluded.token_lifetime, state = excluded.state, source = excluded.source,
+		   token_lifetime = excluded.token_lifetime, plans = excluded.plans, state = excluded.state, source = excluded.source,
 		   created = excluded.created`,
-		p.Name, p.Title, p.Description, p.TokenLifetime.Milliseconds(), p.State, p.Source, millis(p.Created))
+		p.Name, p.Title, p.Description, p.TokenLifetime.Milliseconds(), plans, p.State, p.Source, millis(p.Created))
 }
 
 func scanCatalog(row scanner, c *market.CatalogVersion) error {

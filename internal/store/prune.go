@@ -10,7 +10,7 @@ import (
 type Retention struct {
 	Feed     time.Duration // entries of the change feed; 0: for good
 	FeedKeep int           // this many of the newest entries are kept however old they are
-	Usage    time.Duration // counts, from their hour's start; 0: for good
+	Usage    time.Duration // counts and quotas, from their period's start; 0: for good
 }
 
 // Prune forgets what is older than keep says, and the revocations of tokens and
@@ -26,6 +26,9 @@ func (s *Store) Prune(ctx context.Context, keep Retention) error {
 		if keep.Usage > 0 {
 			oldest := w.now.Add(-keep.Usage).Unix()
 			if err := w.put("prune the usage", nil, `DELETE FROM usage WHERE unix_hour < $1`, oldest); err != nil {
+				return err
+			}
+			if err := w.put("prune the quotas", nil, `DELETE FROM quotas WHERE unix_second < $1`, oldest); err != nil {
 				return err
 			}
 		}

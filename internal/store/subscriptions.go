@@ -5,10 +5,10 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
 
-const subscriptionColumns = `id, org, product, state, contract, note, requested, created, updated`
+const subscriptionColumns = `id, org, product, state, plan, contract, note, requested, created, updated`
 
 func scanSubscription(row scanner, s *market.Subscription) error {
-	return row.Scan(&s.ID, &s.Org, &s.Product, &s.State, &s.Contract, &s.Note,
+	return row.Scan(&s.ID, &s.Org, &s.Product, &s.State, &s.Plan, &s.Contract, &s.Note,
 		timeInto{&s.Requested}, timeInto{&s.Created}, timeInto{&s.Updated})
 }
 
@@ -40,10 +40,10 @@ func (c *transaction) PutSubscription(s market.Subscription) error {
 		foreign:                         noSuch("there is no organization %q, or no product %q", s.Org, s.Product),
 	}
 	return c.put("put a subscription", said,
-		`INSERT INTO subscriptions (id, org, product, state, contract, note, requested, created, updated)
-		 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-		 ON CONFLICT (id) DO UPDATE SET org = excluded.org, product = excluded.product, state = excluded.state,
+		`INSERT INTO subscriptions (id, org, product, state, plan, contract, note, requested, created, updated)
+		 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		 ON CONFLICT (id) DO UPDATE SET org = excluded.org, product = excluded.product, state = excluded.state, plan = excluded.plan,
 		   contract = excluded.contract, note = excluded.note, requested = excluded.requested,
 		   created = excluded.created, updated = excluded.updated`,
-		s.ID, s.Org, s.Product, s.State, s.Contract, s.Note, millis(s.Requested), millis(s.Created), millis(s.Updated))
+		s.ID, s.Org, s.Product, s.State, s.Plan, s.Contract, s.Note, millis(s.Requested), millis(s.Created), millis(s.Updated))
 }

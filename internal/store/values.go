@@ -69,29 +69,29 @@ func (into optionalInto) Scan(src any) error {
 	return durationInto{*into.d, time.Millisecond}.Scan(src)
 }
 
-// namesJSON is a list of names as a JSON array.
-func namesJSON(names []string) (string, error) {
-	if len(names) == 0 {
+// listJSON is a list as a JSON array.
+func listJSON[T any](list []T) (string, error) {
+	if len(list) == 0 {
 		return "[]", nil
 	}
-	text, err := json.Marshal(names)
+	text, err := json.Marshal(list)
 	return string(text), err
 }
 
-// namesInto scans what namesJSON wrote; the empty list is nil.
-type namesInto struct{ names *[]string }
+// jsonInto scans what listJSON wrote into a slice that is empty; the empty list
+// leaves it nil.
+type jsonInto struct{ list any }
 
 // Scan implements [sql.Scanner].
-func (into namesInto) Scan(src any) error {
+func (into jsonInto) Scan(src any) error {
 	text, ok := src.(string)
 	if !ok {
 		return fmt.Errorf("a list is stored as %T", src)
 	}
-	*into.names = nil
 	if text == "[]" {
 		return nil
 	}
-	return json.Unmarshal([]byte(text), into.names)
+	return json.Unmarshal([]byte(text), into.list)
 }
 
 // hashInto scans a hash.
