@@ -90,8 +90,8 @@ func TestEveryStepInArchitectureExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(string(text), "\n")
-	if len(lines) > 251 {
-		t.Errorf("ARCHITECTURE.md has %d lines; 250 are enough", len(lines)-1)
+	if len(lines) > 321 {
+		t.Errorf("ARCHITECTURE.md has %d lines; 320 are enough", len(lines)-1)
 	}
 	steps := 0
 	for i, line := range lines {
