@@ -31,7 +31,7 @@ type Token struct {
 	Expires time.Time
 	Scope   string // what it is for, as the endpoint said; may be empty
 	// CredentialExpires is when the client's secret ends, as the endpoint warns
-	// within the last 30 days; zero: it did not. See [Secrets.Rotate].
+	// within the last 30 days; zero: it did not. See [TokenSource.Rotate].
 	CredentialExpires time.Time
 }
 
@@ -69,9 +69,10 @@ func (e *TokenError) Error() string {
 // out; and if that fails, it goes on with the old one for as long as it lasts.
 // It may be used by many goroutines.
 type TokenSource struct {
-	config Config
+	config Config // but for the secret, which is below
 
 	mu        sync.Mutex
+	secret    Secret
 	token     Token
 	renewAt   time.Time
 	flight    *flight   // the request under way; nil: none
@@ -103,7 +104,7 @@ func NewTokenSource(config Config) (*TokenSource, error) {
 		return nil, errors.New("client: ClientID and ClientSecret are needed")
 	}
 	config.HTTP = withoutRedirects(config.HTTP)
-	return &TokenSource{config: config}, nil
+	return &TokenSource{config: config, secret: config.ClientSecret}, nil
 }
 
 // Token returns a token that has not expired. When ctx ends it stops waiting,
@@ -145,6 +146,21 @@ func (s *TokenSource) Invalidate(refused Token) {
 	if s.token.Access.Equal(refused.Access) {
 		s.token = Token{}
 	}
+}
+
+// SetSecret makes requests to come use another secret of the client. The token that
+// is held stays good until its end.
+func (s *TokenSource) SetSecret(secret Secret) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.secret, s.pausedTo = secret, time.Time{}
+}
+
+// Secret returns the secret that is used.
+func (s *TokenSource) Secret() Secret {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.secret
 }
 
 // start begins a flight. s.mu is held.
@@ -189,10 +205,11 @@ func (s *TokenSource) fetch(ctx context.Context) (token Token, renewAt time.Time
 }
 
 func (s *TokenSource) request(ctx context.Context) (token Token, renewAt time.Time, err error) {
+	secret := s.Secret()
 	form := url.Values{
 		"grant_type":    {"client_credentials"},
 		"client_id":     {s.config.ClientID},
-		"client_secret": {s.config.ClientSecret.Reveal()},
+		"client_secret": {secret.Reveal()},
 	}
 	put(form, "scope", strings.Join(s.config.Scopes, " "))
 	for _, resource := range s.config.Resources {
@@ -216,7 +233,7 @@ func (s *TokenSource) request(ctx context.Context) (token Token, renewAt time.Ti
 		return token, renewAt, fmt.Errorf("fetch a token: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return token, renewAt, s.refusal(resp, data)
+		return token, renewAt, refusalOf(resp, data, secret)
 	}
 	token, renewAt, err = readToken(data, began)
 	if at, headerErr := http.ParseTime(resp.Header.Get("Credential-Expires")); err == nil && headerErr == nil {
@@ -266,9 +283,9 @@ func readToken(data []byte, began time.Time) (token Token, renewAt time.Time, er
 	return Token{Access: NewSecret(text), Expires: expires, Scope: answer.Scope}, expires.Add(-margin), nil
 }
 
-// refusal reads an error of the endpoint. Should it repeat the secret, that is
+// refusalOf reads an error of the endpoint. Should it repeat the secret, that is
 // taken out.
-func (s *TokenSource) refusal(resp *http.Response, data []byte) error {
+func refusalOf(resp *http.Response, data []byte, secret Secret) error {
 	var answer struct {
 		Code        string `json:"error"`
 		Description string `json:"error_description"`
@@ -277,7 +294,7 @@ func (s *TokenSource) refusal(resp *http.Response, data []byte) error {
 	}
 	_ = json.Unmarshal(data, &answer) // then there is only the status
 	clean := func(text string) string {
-		return strings.ReplaceAll(text, s.config.ClientSecret.Reveal(), "[redacted]")
+		return strings.ReplaceAll(text, secret.Reveal(), "[redacted]")
 	}
 	return &TokenError{
 		Status: resp.StatusCode, Code: clean(answer.Code), Description: clean(answer.Description),

@@ -13,6 +13,7 @@ type Endpoint struct {
 	Path    string // no trailing slash
 	Dialect Dialect
 	JSON    bool // takes application/json beside forms
+	rotates bool // takes the parameters of a rotation
 }
 
 // DefaultEndpoints is the table of CONTRACT 2.1.

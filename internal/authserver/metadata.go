@@ -18,6 +18,7 @@ type metadata struct {
 	JWKSURI               string   `json:"jwks_uri"`
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
+	RotationEndpoint      string   `json:"credential_rotation_endpoint,omitempty"` // ours
 	GrantTypes            []string `json:"grant_types_supported"`
 	// ResponseTypes is required by RFC 8414 §2 and empty here, because there is
 	// no authorization endpoint: clients that insist on the member find it.
@@ -60,12 +61,17 @@ func (s *Server) metadata() metadata {
 	if key := s.Ring.Signer(keyring.UseToken); key != nil {
 		algorithms = []string{string(key.Algorithm)}
 	}
+	rotation := ""
+	if s.Credentials != nil {
+		rotation = base + "/oauth2/credentials/rotate"
+	}
 	return metadata{
 		Issuer:                      s.Issuer,
 		TokenEndpoint:               base + s.endpoint(RFC, V3, V2, V1),
 		JWKSURI:                     base + "/.well-known/jwks.json",
 		RevocationEndpoint:          base + "/oauth2/revoke",
 		IntrospectionEndpoint:       base + "/oauth2/introspect",
+		RotationEndpoint:            rotation,
 		GrantTypes:                  []string{oauth.ClientCredentials},
 		ResponseTypes:               []string{},
 		TokenAuthMethods:            methods,

@@ -31,6 +31,7 @@ type request struct {
 	resources     []string // RFC 8707 §2
 	token         secret.String
 	basic         *basicCredentials
+	rotation      *rotationForm // nil where nothing is rotated
 }
 
 // basicCredentials is what an Authorization header brought.
@@ -62,6 +63,10 @@ func (q *request) put(name, value string) {
 		}
 	case "token":
 		q.token = secret.New(value)
+	default:
+		if q.rotation != nil {
+			q.rotation.put(name, value)
+		}
 	}
 }
 
@@ -75,6 +80,9 @@ func read(w http.ResponseWriter, r *http.Request, e Endpoint) (*request, error) 
 		return nil, err
 	}
 	q := &request{}
+	if e.rotates {
+		q.rotation = &rotationForm{}
+	}
 	if err := q.readAuthorization(r.Header); err != nil {
 		return nil, err
 	}
@@ -110,6 +118,15 @@ func read(w http.ResponseWriter, r *http.Request, e Endpoint) (*request, error) 
 		return q, q.readJSON(body)
 	}
 	return nil, e.refusedHere()
+}
+
+// readHeader reads a request that has no body.
+func readHeader(r *http.Request) (*request, error) {
+	if err := refuseQuery(r.URL.RawQuery); err != nil {
+		return nil, err
+	}
+	q := &request{}
+	return q, q.readAuthorization(r.Header)
 }
 
 func bodyError(err error) error {

@@ -15,10 +15,11 @@
 // bytes in one place (refusal.go): the caller is told what RFC 6749 §5.2 has
 // words for, the owner of the credential is told why.
 //
-// Invariants: no I/O between a request and its answer, but for revocation, and for
-// assertions, which are durably used up before they are believed; unknown client,
-// wrong secret, other environment and dead secret take the same path and get the
-// same words; credentials in the URL are never read.
+// Invariants: no I/O between a request and its answer, but for revocation, for what
+// a client does with its own credentials, and for assertions, which are durably used
+// up before they are believed; unknown client, wrong secret, other environment and
+// dead secret take the same path and get the same words; credentials in the URL are
+// never read.
 package authserver
 
 import (
@@ -66,8 +67,10 @@ type Config struct {
 	Hasher   market.Hasher
 	Revoker  Revoker
 	Spender  Spender
-	Meter    *usage.Meter
-	Refusals *usage.Refusals
+	// Credentials lets clients rotate their own secrets; nil: they may not.
+	Credentials Credentials
+	Meter       *usage.Meter
+	Refusals    *usage.Refusals
 	// Failures limits failed attempts by client_id and network, NetworkFailures
 	// by network alone, Requests what a client may ask for; nil: no limit.
 	Failures        *limit.Table
@@ -134,6 +137,8 @@ func (s *Server) Routes() map[string]http.Handler {
 	}
 	both("/oauth2/revoke", s.handle(s.revoke))
 	both("/oauth2/introspect", s.handle(s.introspect))
+	both("/oauth2/credentials", s.handle(s.listOwn))
+	both("/oauth2/credentials/rotate", s.handle(s.rotateOwn))
 	metadata := s.handle(s.describe)
 	path := issuerPath(s.Issuer)
 	routes["/.well-known/oauth-authorization-server"+path] = metadata // RFC 8414 §3.1

@@ -76,6 +76,7 @@ func ManagementCommands() []func(*Program) *cobra.Command {
 		(*Program).orgCommand,
 		(*Program).appCommand,
 		(*Program).credentialCommand,
+		(*Program).secretCommand,
 		(*Program).productCommand,
 		(*Program).subscriptionCommand,
 		(*Program).tinCommand,

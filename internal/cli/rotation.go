@@ -118,16 +118,21 @@ func (p *Program) credentialRotate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := p.answer(c, members("id", c.ID, "app", c.App, "label", c.Label, "replaces", c.Replaces, "expires", when(c.Expires),
-				"old one ends", when(c.OldExpires), "client_id", c.ClientID, "client_secret", c.ClientSecret.Reveal())); err != nil {
-				return err
-			}
-			p.note("note: the client secret is shown only this once; the old one works until %s", when(c.OldExpires))
-			return nil
+			return p.answerRotation(c)
 		})
 	cmd.Flags().StringVar(&label, "label", "", "`TEXT` to know the new one by; else the old one's")
 	cmd.Flags().StringVar(&expires, "expires", "never", "`WHEN` the new one stops to work: a time, or how long from now, such as 90d")
 	cmd.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "for how long the old one goes on to work")
 	forceFlag(cmd)
 	return cmd
+}
+
+// answerRotation shows a new secret, once.
+func (p *Program) answerRotation(c api.RotatedCredential) error {
+	if err := p.answer(c, members("id", c.ID, "app", c.App, "label", c.Label, "replaces", c.Replaces, "expires", when(c.Expires),
+		"old one ends", when(c.OldExpires), "client_id", c.ClientID, "client_secret", c.ClientSecret.Reveal())); err != nil {
+		return err
+	}
+	p.note("note: the client secret is shown only this once; the old one works until %s", when(c.OldExpires))
+	return nil
 }

@@ -67,6 +67,7 @@ type Environment struct {
 	MinTokenLifetime  Duration   `yaml:"min_token_lifetime" doc:"The shortest lifetime an app may set. Default: 1h, which deployed clients hard-code."`
 	MaxTokenLifetime  Duration   `yaml:"max_token_lifetime" doc:"The longest lifetime an app may set, at most 48h; signing keys are kept for that long after they were superseded. Default: 24h."`
 	ReuseWindow       *Duration  `yaml:"reuse_window" doc:"A client that asks again within it gets the same token, in v1 to v3; at most 30s. Default: 20s."`
+	RotationOff       bool       `yaml:"rotation_off" doc:"Clients may not look at and rotate their own secrets, at /oauth2/credentials."`
 	TokenRequests     int        `yaml:"token_requests_per_second" doc:"How many tokens one client may ask for, a second; twice as many at once. Default: 0, no limit."`
 	KeyPeriod         Duration   `yaml:"key_period" doc:"How long a signing key signs; longer than key_lead. Default: 2160h, 90 days."`
 	KeyLead           Duration   `yaml:"key_lead" doc:"How long a key is published before it signs; longer than the 5 minutes for which others may keep the JWKS. Default: 1h."`

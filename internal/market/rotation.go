@@ -76,6 +76,15 @@ func (m *Market) checkAppUnused(tx Tx, app id.App, guard Guard) error {
 	return nil
 }
 
+// CredentialsOf lists an app's credentials, oldest first.
+func (m *Market) CredentialsOf(ctx context.Context, app id.App) (all []Credential, err error) {
+	err = m.Store.View(ctx, func(r Reader) error {
+		all, err = r.Credentials(app)
+		return err
+	})
+	return all, err
+}
+
 // Rotation is the wish for a secret in the place of another.
 type Rotation struct {
 	Credential id.Credential

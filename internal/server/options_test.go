@@ -42,6 +42,7 @@ func (n *node) operator() *client.Management {
 func TestAnOperatorsOptionsChangeWhatTheWireSays(t *testing.T) {
 	c := settings(t, t.TempDir(), "")
 	p := c.Environments[market.Production]
+	p.RotationOff = true
 	p.V1.Off, p.V1.Alias, p.MissingTokenIs400, p.InvalidProduct401 = true, true, true, true
 	p.TokenEndpoints = []config.Endpoint{
 		{Path: "/apip/auth/v1/token", Dialect: "v1", JSON: true},
@@ -57,6 +58,9 @@ func TestAnOperatorsOptionsChangeWhatTheWireSays(t *testing.T) {
 		status, token = n.token(app.ClientID, text)
 		return status == http.StatusOK
 	})
+	if status, body := n.post("/oauth2/credentials/rotate", "client_id", app.ClientID, "client_secret", text.Reveal()); status != http.StatusNotFound || body["client_secret"] != nil {
+		t.Errorf("6.6 rotation is off: %d %v", status, body)
+	}
 	credentials := []string{"grant_type", "client_credentials", "client_id", app.ClientID, "client_secret", text.Reveal()}
 	if status, body := n.post("/apip/auth/v1/token", credentials...); status != http.StatusNotFound || body["error"] != "invalid_request" {
 		t.Errorf("2.6: v1, switched off: %d %v", status, body)

@@ -79,6 +79,7 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 		Meter: s.meter, Refusals: s.refusals,
 		Failures:        limit.New(failuresPerSecond, failuresBurst, limitsKept),
 		NetworkFailures: limit.New(networkFailuresPerSecond, networkFailuresBurst, limitsKept),
+		Credentials:     s.ownCredentials(c),
 		Requests:        requestLimit(c.TokenRequests), Turns: s.turns, Now: s.Now, Logger: s.Logger,
 	})
 	if err != nil {
@@ -102,6 +103,14 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 		Now: s.Now, Logger: s.Logger,
 	})
 	return err
+}
+
+// ownCredentials lets clients look after their own secrets, unless that is off.
+func (s *Server) ownCredentials(c *config.Environment) authserver.Credentials {
+	if c.RotationOff {
+		return nil
+	}
+	return s.Market
 }
 
 func endpoints(configured []config.Endpoint) []authserver.Endpoint {

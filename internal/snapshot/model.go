@@ -111,6 +111,9 @@ type App struct {
 // to be changed.
 func (a *App) Credentials() []*Credential { return a.credentials }
 
+// Has reports whether the app has a credential with that id, a dead one too.
+func (a *App) Has(cred id.Credential) bool { return a.credential(cred) != nil }
+
 // credential returns the app's credential with that id, nil if it has none.
 func (a *App) credential(cred id.Credential) *Credential {
 	i, ok := slices.BinarySearchFunc(a.credentials, cred, func(c *Credential, cred id.Credential) int {
