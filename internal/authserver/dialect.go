@@ -13,6 +13,7 @@ type Endpoint struct {
 	Path    string // no trailing slash
 	Dialect Dialect
 	JSON    bool // takes application/json beside forms
+	Profile Profile
 	rotates bool // takes the parameters of a rotation
 }
 

@@ -60,7 +60,7 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 		if err != nil {
 			return owned(err, s.named(q))
 		}
-		if err := q.checkGrant(); err != nil {
+		if err := q.checkGrant(e.Profile); err != nil {
 			return owned(err, s.named(q))
 		}
 		client, err := s.authenticate(r, q)
@@ -116,11 +116,11 @@ func (s *Server) withinLimit(c caller) error {
 }
 
 // checkGrant refuses any grant but client_credentials (S000).
-func (q *request) checkGrant() error {
-	switch q.grantType {
-	case oauth.ClientCredentials:
+func (q *request) checkGrant(p Profile) error {
+	switch {
+	case q.grantType == oauth.ClientCredentials, q.grantType == "" && q.json && p.GrantTypeOptional:
 		return nil
-	case "":
+	case q.grantType == "":
 		return invalidRequest("The parameter grant_type is missing. Send grant_type=client_credentials").about("grant_type")
 	}
 	return &refusal{status: http.StatusBadRequest, code: oauth.UnsupportedGrantType, parameter: "grant_type", say: "The only grant type here is client_credentials"}

@@ -92,6 +92,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.Logger.ErrorContext(r.Context(), "token request failed", slog.Any("error", err), slog.String("trace_id", httpx.Trace(r.Context())))
 		ref = unavailable("internal error")
 	}
+	profile := s.profileOf(r)
+	ref = ref.as(profile)
 	h := w.Header()
 	noStore(h)
 	if ref.retry > 0 {
@@ -106,6 +108,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	httpx.Note(r.Context(), slog.String("error", string(ref.code)))
 	s.keep(r, ref)
+	if profile.FailureReason {
+		httpx.WriteBody(w, ref.status, "application/json", append(ref.failureReason(), '\n'))
+		return
+	}
 	body, _ := json.Marshal(struct {
 		Error       oauth.ErrorCode `json:"error"`
 		Description string          `json:"error_description"`

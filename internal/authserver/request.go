@@ -30,6 +30,7 @@ type request struct {
 	assertionType string
 	resources     []string // RFC 8707 §2
 	token         secret.String
+	json          bool // the body was JSON
 	basic         *basicCredentials
 	rotation      *rotationForm // nil where nothing is rotated
 }
@@ -115,6 +116,7 @@ func read(w http.ResponseWriter, r *http.Request, e Endpoint) (*request, error) 
 	case mediaType == "application/x-www-form-urlencoded":
 		return q, q.readForm(string(body))
 	case mediaType == "application/json" && e.JSON:
+		q.json = true
 		return q, q.readJSON(body)
 	}
 	return nil, e.refusedHere()

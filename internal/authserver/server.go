@@ -98,7 +98,8 @@ type Legacy struct {
 // Server is the authorization server of one environment.
 type Server struct {
 	Config
-	platform   []string // the audience of tokens for all of the environment
+	profiles   map[string]Profile // of the endpoints that have one, by path
+	platform   []string           // the audience of tokens for all of the environment
 	resources  atomic.Pointer[resources]
 	reuse      *otter.Cache[reuseKey, *issued]
 	assertions assertions
@@ -120,7 +121,12 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Config: c, platform: []string{c.Audience}, reuse: reuse, assertions: checks}
+	s := &Server{Config: c, profiles: map[string]Profile{}, platform: []string{c.Audience}, reuse: reuse, assertions: checks}
+	for _, e := range s.Endpoints {
+		if e.Profile != (Profile{}) {
+			s.profiles[e.Path], s.profiles[e.Path+"/"] = e.Profile, e.Profile
+		}
+	}
 	s.SetCatalog(&manifest.Catalog{})
 	return s, nil
 }

@@ -111,6 +111,9 @@ func (e *Environment) check(bad func(where, format string, args ...any), where s
 		if !slices.Contains([]string{"v1", "v2", "v3", "rfc"}, p.Dialect) {
 			bad(at+".dialect", "must be v1, v2, v3 or rfc")
 		}
+		if p.Profile.GrantTypeOptional && !p.JSON {
+			bad(at+".profile.grant_type_optional", "is for JSON bodies: set json as well")
+		}
 	}
 }
 

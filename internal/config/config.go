@@ -80,9 +80,17 @@ type Environment struct {
 
 // Endpoint is a token endpoint.
 type Endpoint struct {
-	Path    string `yaml:"path" doc:"Begins with / and ends in /token; its health check is beside it."`
-	Dialect string `yaml:"dialect" doc:"v1, v2, v3 or rfc."`
-	JSON    bool   `yaml:"json" doc:"Takes JSON beside forms. Default: false."`
+	Path    string  `yaml:"path" doc:"Begins with / and ends in /token; its health check is beside it."`
+	Dialect string  `yaml:"dialect" doc:"v1, v2, v3 or rfc."`
+	JSON    bool    `yaml:"json" doc:"Takes JSON beside forms. Default: false."`
+	Profile Profile `yaml:"profile" doc:"Departures from the RFCs, for clients that were written against an older endpoint. All false by default."`
+}
+
+// Profile is how a token endpoint departs from the RFCs.
+type Profile struct {
+	BadCredentialsAre400 bool `yaml:"bad_credentials_are_400" doc:"Answer 400 instead of 401 to bad credentials in the body; those in the Authorization header get 401, as RFC 6749 has it."`
+	FailureReason        bool `yaml:"failure_reason" doc:"Refusals are status, failureReason and Errors instead of error and error_description; a scope, a resource or a client that may not have a token is 403."`
+	GrantTypeOptional    bool `yaml:"grant_type_optional" doc:"JSON without grant_type is taken for client_credentials; only with json."`
 }
 
 // V1 is about the v1 dialect.

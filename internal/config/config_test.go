@@ -154,6 +154,7 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 		{"an issuer with a fragment", sandbox("issuer: 'https://x.example#a'"), notAnIssuer},
 		{"an issuer with a user", sandbox("issuer: 'https://me@x.example'"), notAnIssuer},
 		{"an issuer that is a word", sandbox("issuer: me"), notAnIssuer},
+		{"an optional grant_type without JSON", sandbox("token_endpoints: [{path: /a/token, dialect: v2, profile: {grant_type_optional: true}}]"), "grant_type_optional: is for JSON bodies"},
 		{"an alias with a path's end", sandbox("aliases: ['https://x.example/']"), "aliases[0]: must be an https URL"},
 		{"one issuer for two", "environments: {sandbox: {issuer: 'https://x.example'}, production: {issuer: 'https://x.example'}}", "is that of production too"},
 		{"an algorithm that does not sign here", sandbox("algorithm: HS256"), "environments.sandbox.algorithm: must be RS256, ES256 or EdDSA"},

@@ -65,7 +65,13 @@ type node struct {
 
 func run(t *testing.T, c *config.Config) *node {
 	t.Helper()
-	s, err := server.New(t.Context(), server.Options{Config: c, Getenv: os.Getenv, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Version: "test"})
+	return runAt(t, c, time.Now)
+}
+
+// runAt runs a server by a clock of the test's.
+func runAt(t *testing.T, c *config.Config, now func() time.Time) *node {
+	t.Helper()
+	s, err := server.New(t.Context(), server.Options{Config: c, Getenv: os.Getenv, Logger: slog.New(slog.DiscardHandler), Now: now, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,9 @@ func endpoints(configured []config.Endpoint) []authserver.Endpoint {
 	}
 	out := make([]authserver.Endpoint, len(configured))
 	for i, c := range configured {
-		out[i] = authserver.Endpoint{Path: c.Path, Dialect: authserver.Dialect(c.Dialect), JSON: c.JSON}
+		out[i] = authserver.Endpoint{
+			Path: c.Path, Dialect: authserver.Dialect(c.Dialect), JSON: c.JSON, Profile: authserver.Profile(c.Profile),
+		}
 	}
 	return out
 }
