@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sallyport-dev/sallyport/internal/demo"
 )
 
 // node runs a script of test/node, and decodes what it prints.
@@ -39,7 +41,7 @@ func (s *site) node(t *testing.T, script string, env map[string]string, into any
 func requireNode(t *testing.T) {
 	t.Helper()
 	require(t, have("node"), "node")
-	require(t, exists("../node/node_modules/openid-client"), "test/node/node_modules")
+	require(t, exists("../node/node_modules/openid-client") && exists("../node/node_modules/oauth4webapi"), "test/node/node_modules")
 }
 
 func encode(t *testing.T, v any) string {
@@ -110,6 +112,103 @@ func TestSimpleOAuth2GetsATokenWithItsDefaults(t *testing.T) {
 			}
 			if !strings.EqualFold(got.TokenType, "bearer") || got.Call != 200 || got.Source != "live" {
 				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+func TestOAuth4WebAPIFindsItsWayByDiscovery(t *testing.T) {
+	requireNode(t)
+	s := start(t)
+	e := s.Environments["sandbox"]
+	type outcome struct {
+		TokenType string
+		ExpiresIn int
+		Call      int
+		Subject   string
+	}
+	for _, tt := range []struct{ name, auth, algorithm string }{
+		{"2.11 RFC 8414, client_secret_basic", "basic", "oauth2"},
+		{"2.11 openid-configuration, client_secret_post", "post", "oidc"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got outcome
+			s.node(t, "oauth4webapi.mjs", map[string]string{
+				"ISSUER": e.Issuer, "CLIENT_ID": e.ClientID, "CLIENT_SECRET": e.ClientSecret, "AUTH": tt.auth, "ALGORITHM": tt.algorithm,
+				"AUDIENCE": "apiPlatform", "CALL": encode(t, e.api(t, "eligibility")),
+			}, &got)
+			if diff := cmp.Diff(outcome{TokenType: "bearer", ExpiresIn: 3600, Call: 200, Subject: e.ClientID}, got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestBadgatewayClientFindsItsWayByDiscoveryAndKeepsItsToken(t *testing.T) {
+	requireNode(t)
+	s := start(t)
+	e := s.Environments["sandbox"]
+	var got struct {
+		ExpiresIn int
+		Statuses  []int
+		Fetched   int
+	}
+	s.node(t, "badgateway.mjs", map[string]string{
+		"ISSUER": e.Issuer, "CLIENT_ID": e.ClientID, "CLIENT_SECRET": e.ClientSecret, "CALL": encode(t, e.api(t, "eligibility")),
+	}, &got)
+	if diff := cmp.Diff([]int{200, 200, 200}, got.Statuses); diff != "" || got.Fetched != 1 || got.ExpiresIn < 3580 || got.ExpiresIn > 3600 {
+		t.Errorf("2.11: got %+v", got)
+	}
+}
+
+// Resource servers that know our metadata and nothing else take the tokens of
+// the rfc endpoint, and by RFC 9068 §4 no others.
+func TestStrictResourceServersTakeTokensOfRFC9068AndNoOthers(t *testing.T) {
+	requireNode(t)
+	for _, environment := range []string{"sandbox", "production"} {
+		t.Run("3.1 3.2 RFC 9068 §4 "+environment, func(t *testing.T) {
+			var now clock
+			s := startWith(t, demo.Options{Data: t.TempDir(), Now: now.Now})
+			e, other := s.Environments[environment], s.Environments["production"]
+			if environment == "production" {
+				other = s.Environments["sandbox"]
+			}
+			now.forward(-2 * time.Hour)
+			expired := s.token(e)
+			now.forward(2 * time.Hour)
+			plain, _ := s.grant(e, e.TokenURLs["v2"]).json(t)["access_token"].(string)
+			resource := s.form(e.URL+"/oauth2/token", "grant_type", "client_credentials", "client_id", e.ClientID, "client_secret", e.ClientSecret,
+				"resource", e.URL+eligibilityPath)
+			narrow, _ := resource.json(t)["access_token"].(string)
+			good := s.token(e)
+			head, rest, _ := strings.Cut(good, ".")
+			payload, signature, _ := strings.Cut(rest, ".")
+			tokens := map[string]string{
+				"good": good, "expired": expired, "typ JWT": plain, "another audience": narrow, "another issuer": s.token(other),
+				"another payload": head + "." + strings.Split(expired, ".")[1] + "." + signature,
+				"no signature":    head + "." + payload + ".",
+			}
+			var got map[string]struct{ Express, Web string }
+			s.node(t, "resource-server.mjs", map[string]string{
+				"ISSUER": e.Issuer, "AUDIENCE": "apiPlatform", "ALGORITHM": "RS256", "TOKENS": encode(t, tokens),
+			}, &got)
+			for name := range tokens {
+				v := got[name]
+				if name == "good" {
+					if v.Express != "" || v.Web != "" {
+						t.Errorf("a good token: %+v", v)
+					}
+					continue
+				}
+				if !strings.HasPrefix(v.Express, "401 ") || v.Web == "" {
+					t.Errorf("%s: %+v", name, v)
+				}
+				// For the reason that it is here for, and no other.
+				for reason, word := range map[string]string{"expired": "exp", "typ JWT": "typ", "another audience": "aud"} {
+					if name == reason && (!strings.Contains(v.Express, word) || !strings.Contains(v.Web, word)) {
+						t.Errorf("%s: refused for another reason: %+v", name, v)
+					}
+				}
 			}
 		})
 	}
