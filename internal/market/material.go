@@ -133,7 +133,7 @@ func ParseCertifiedName(text string) (Name, error) {
 	}
 	switch n.Type {
 	case SubjectDN:
-		if !strings.Contains(value, "=") {
+		if _, ok := parseDN(value); !ok {
 			return Name{}, Invalid(field, "is not a distinguished name, such as CN=client,O=Acme Health,C=US (RFC 4514)")
 		}
 	case SANDNS:

@@ -1,6 +1,7 @@
 package market
 
 import (
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -45,6 +46,16 @@ func (h Hasher) Hash(text string) Hash {
 	mac.Reset() // it keeps nothing of the text
 	h.states.Put(mac)
 	return sum
+}
+
+// Derive returns a key of 32 bytes for another purpose, the same at every node. It
+// tells nothing of the key that it is derived from, nor of those for other purposes.
+func (h Hasher) Derive(purpose string) []byte {
+	key, err := hkdf.Key(sha256.New, []byte(h.key.Reveal()), nil, "sallyport/"+purpose+"/v1", sha256.Size)
+	if err != nil {
+		panic(err) // only for a length that HKDF cannot give
+	}
+	return key
 }
 
 // Secrets look like
