@@ -71,6 +71,7 @@ func (c *Config) check() error {
 
 func (e *Environment) check(bad func(where, format string, args ...any), where string) {
 	checkListener(bad, where, e.Listener)
+	e.MutualTLS.check(bad, where+".mtls")
 	if e.Issuer != "" {
 		checkURL(bad, where+".issuer", e.Issuer)
 	}
@@ -114,6 +115,18 @@ func (e *Environment) check(bad func(where, format string, args ...any), where s
 		if p.Profile.GrantTypeOptional && !p.JSON {
 			bad(at+".profile.grant_type_optional", "is for JSON bodies: set json as well")
 		}
+	}
+}
+
+func (m MutualTLS) check(bad func(where, format string, args ...any), where string) {
+	switch {
+	case m.On():
+		checkListener(bad, where, m.Listener)
+	case m.URL != "" || m.TLS != TLS{} || m.Plain || len(m.Hosts)+len(m.ClientCA) > 0:
+		bad(where+".listen", "is missing; there is no listener for mutual TLS without an address of its own")
+	}
+	if m.Plain {
+		bad(where+".plain", "there are no client certificates without TLS")
 	}
 }
 

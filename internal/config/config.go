@@ -43,7 +43,7 @@ type Keys struct {
 
 // Listener is an address to listen at, and the certificate to do it with.
 type Listener struct {
-	Listen string   `yaml:"listen" doc:"Address and port; port 0 takes a free one. Default: 127.0.0.1 and 8443 for sandbox, 8444 for production, 8445 for the management API, 8446 for the portal; further environments have none."`
+	Listen string   `yaml:"listen" doc:"Address and port; port 0 takes a free one. Default: 127.0.0.1 and 8443 for sandbox, 8444 for production, 8445 for the management API, 8446 for the portal; further environments and listeners for mutual TLS have none."`
 	Hosts  []string `yaml:"hosts" doc:"Names and addresses by which it is reached, without port: the certificate of the local CA is for all of them, and the first makes the URL. Default: 127.0.0.1, localhost and ::1."`
 	URL    string   `yaml:"url" doc:"Its https URL from outside, when a proxy before it has another one. Default: of the first host and the port."`
 	TLS    TLS      `yaml:"tls" doc:"Its certificate. Default: one by the local CA."`
@@ -76,6 +76,24 @@ type Environment struct {
 	MissingTokenIs400 bool       `yaml:"missing_token_is_400" doc:"Answer 400 instead of 401 to a call without a token."`
 	TokenURLAudience  bool       `yaml:"token_url_as_audience" doc:"Take client assertions (private_key_jwt) whose aud is the URL of a token endpoint, as older clients make them, beside those whose aud is the issuer. Another server whose URL such a client is tricked into can use its assertions here."`
 	InvalidProduct401 bool       `yaml:"invalid_product_is_401" doc:"Answer 401 instead of 403 to a call whose token does not open the API."`
+	MutualTLS         MutualTLS  `yaml:"mtls" doc:"A further listener, which asks clients for a certificate (RFC 8705) and serves all that the environment's own does. Default: none."`
+	DPoP              DPoP       `yaml:"dpop" doc:"Proofs of possession (RFC 9449)."`
+}
+
+// MutualTLS is the listener at which clients show their certificates. Whoever ends
+// TLS before it takes them away: it has to be reached directly.
+type MutualTLS struct {
+	Listener `yaml:",inline"`
+	ClientCA []string `yaml:"client_ca" doc:"PEM files with the authorities whose certificates are believed to name a client (tls_client_auth). Default: none; clients then use certificates that they registered."`
+}
+
+// On reports whether there is such a listener.
+func (m MutualTLS) On() bool { return m.Listen != "" }
+
+// DPoP is about proofs of possession.
+type DPoP struct {
+	TokenNonceOptional   bool `yaml:"token_nonce_optional" doc:"Token endpoints take a proof without a nonce of ours. Default: false."`
+	GatewayNonceOptional bool `yaml:"gateway_nonce_optional" doc:"The gateway takes a proof without a nonce of ours. Default: false."`
 }
 
 // Endpoint is a token endpoint.

@@ -83,7 +83,10 @@ func (c *Config) resolve(folder string) {
 	}
 	for _, e := range c.Environments {
 		if e != nil {
-			paths = append(paths, &e.TLS.Certificate, &e.TLS.Key)
+			paths = append(paths, &e.TLS.Certificate, &e.TLS.Key, &e.MutualTLS.TLS.Certificate, &e.MutualTLS.TLS.Key)
+			for i := range e.MutualTLS.ClientCA {
+				paths = append(paths, &e.MutualTLS.ClientCA[i])
+			}
 		}
 	}
 	for _, p := range paths {

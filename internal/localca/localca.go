@@ -3,8 +3,8 @@
 // The authority is made once and kept in a folder; the certificates that it
 // signs live in memory and are made anew at each start.
 //
-// It is for trials and for machines behind a proxy of their own. It issues
-// nothing to anybody else, and does not revoke.
+// It is for trials and for machines behind a proxy of their own, and does not
+// revoke. The demo has a second one, for the certificate of its one client.
 package localca
 
 import (
@@ -37,6 +37,7 @@ const (
 // Authority signs certificates. Make or load it with [Open].
 type Authority struct {
 	File string // the CA certificate, PEM, to be given to clients
+	name string
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	now  func() time.Time
@@ -46,7 +47,13 @@ type Authority struct {
 // only its owner may read and which is written first and holds all of it, and
 // ca.pem, the certificate alone, which may be read by all.
 func Open(folder string, now func() time.Time) (*Authority, error) {
-	a := &Authority{File: filepath.Join(folder, "ca.pem"), now: now}
+	return OpenNamed(folder, "Sallyport local CA", now)
+}
+
+// OpenNamed is [Open] for an authority of another name: one for clients, say, in a
+// folder of its own.
+func OpenNamed(folder, name string, now func() time.Time) (*Authority, error) {
+	a := &Authority{File: filepath.Join(folder, "ca.pem"), name: name, now: now}
 	keyFile := filepath.Join(folder, "ca-key.pem")
 	certPEM, certErr := os.ReadFile(a.File)
 	keyPEM, keyErr := os.ReadFile(keyFile) //nolint:gosec // in the folder that the operator names
@@ -95,7 +102,7 @@ func (a *Authority) create(keyFile string) error {
 	now := a.now()
 	template := &x509.Certificate{
 		SerialNumber:          serial(),
-		Subject:               pkix.Name{CommonName: "Sallyport local CA", Organization: []string{"Sallyport"}},
+		Subject:               pkix.Name{CommonName: a.name, Organization: []string{"Sallyport"}},
 		NotBefore:             now.Add(-backdate),
 		NotAfter:              now.Add(caLife),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
@@ -151,6 +158,36 @@ func (a *Authority) Issue(hosts []string) (*tls.Certificate, error) {
 		return nil, fmt.Errorf("make a certificate for %s: %w", hosts[0], err)
 	}
 	return &tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: key}, nil
+}
+
+// IssueClient makes a certificate by which a client authenticates under a DNS name
+// (RFC 8705 §2.1.2), and writes it and its key to two files, in PEM.
+func (a *Authority) IssueClient(name, certFile, keyFile string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make a certificate's key: %w", err)
+	}
+	now := a.now()
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: serial(),
+		Subject:      pkix.Name{CommonName: name},
+		DNSNames:     []string{name},
+		NotBefore:    now.Add(-backdate),
+		NotAfter:     now.Add(leafLife),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, a.cert, key.Public(), a.key)
+	if err != nil {
+		return fmt.Errorf("make a certificate for %s: %w", name, err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("make a certificate for %s: %w", name, err)
+	}
+	return errors.Join(
+		writePEM(keyFile, 0o600, &pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}),
+		writePEM(certFile, 0o600, &pem.Block{Type: certificateBlock, Bytes: der}),
+	)
 }
 
 func serial() *big.Int {

@@ -14,6 +14,8 @@ const (
 	UnsupportedGrantType   ErrorCode = "unsupported_grant_type"  // RFC 6749 §5.2
 	InvalidScope           ErrorCode = "invalid_scope"           // RFC 6749 §5.2
 	InvalidTarget          ErrorCode = "invalid_target"          // RFC 8707 §2
+	InvalidDPoPProof       ErrorCode = "invalid_dpop_proof"      // RFC 9449 §5
+	UseDPoPNonce           ErrorCode = "use_dpop_nonce"          // RFC 9449 §8
 	UnsupportedTokenType   ErrorCode = "unsupported_token_type"  // RFC 7009 §2.2.1
 	TemporarilyUnavailable ErrorCode = "temporarily_unavailable" // RFC 6749 §4.1.2.1, used with 503
 	SlowDown               ErrorCode = "slow_down"               // RFC 8628 §3.5, used with 429
@@ -34,6 +36,14 @@ const (
 	BearerInvalidRequest    BearerError = "invalid_request"
 	BearerInvalidToken      BearerError = "invalid_token"
 	BearerInsufficientScope BearerError = "insufficient_scope"
+	ChallengeInvalidProof   BearerError = "invalid_dpop_proof" // RFC 9449 §7.1
+	ChallengeUseNonce       BearerError = "use_dpop_nonce"     // RFC 9449 §9
+)
+
+// The token types, which are the schemes of the Authorization header too.
+const (
+	Bearer = "Bearer" // RFC 6750
+	DPoP   = "DPoP"   // RFC 9449 §5, §7.1
 )
 
 // ValidScopeToken reports whether s may stand as one scope token: %x21 /

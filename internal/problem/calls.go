@@ -18,12 +18,14 @@ func callTokens() []Problem {
 				"The token was issued by the other environment: sandbox tokens open the sandbox only, production tokens production only.",
 				"The token was cut off, wrapped in quotes or changed on its way.",
 				"Something else was sent in its place, such as the client secret.",
+				"The token is bound to a client certificate or to a DPoP key, and the call did not come with it.",
 				"It was made for other APIs: its request had the parameter resource, and this API was not among them.",
 			},
 			Next: []string{
 				"If you send the parameter resource, name this API in it, or leave it out.",
 				"Compare the host of your token URL with the host of the call: both belong to one environment.",
 				"Get a new token there and send it unchanged, as Authorization: Bearer and the token.",
+				"Call with the certificate, or with a proof by the key, that the token was got with.",
 			},
 		},
 		{
@@ -38,6 +40,33 @@ func callTokens() []Problem {
 				"Get a new token and repeat the call once.",
 				"Renew ahead of time: when an eighth of the lifetime is left, and not later than a minute before the end.",
 				"Read expires_in from each answer; do not write a lifetime into your code.",
+			},
+		},
+		{
+			Code: "invalid_dpop_proof", Surface: Call, Statuses: []int{401},
+			Title:   "The DPoP proof is not good for this call",
+			Meaning: "The token is bound to a key, and the proof of holding that key is missing, or is not for this very call. detail says which.",
+			Causes: []string{
+				"The proof was made for another URL or method, or with a clock that is wrong.",
+				"The proof was sent before: each is good once.",
+				"ath is missing, or is of another token.",
+				"A proxy on the way sends another Host, so that the URL that the gateway knows is not the one that was signed.",
+			},
+			Next: []string{
+				"Make a new proof for every call, with the method, the URL without its query, a fresh jti, the time of now, and the hash of the token.",
+				"Use a library that speaks RFC 9449.",
+			},
+		},
+		{
+			Code: "use_dpop_nonce", Surface: Call, Statuses: []int{401},
+			Title:   "The DPoP proof needs a nonce",
+			Meaning: "Proofs carry a nonce that is given here and changes every few minutes, so that none can be made ahead of time.",
+			Causes: []string{
+				"It is the client's first call, or the first for some minutes.",
+			},
+			Next: []string{
+				"Make the proof again with the value of the header DPoP-Nonce of this answer, and repeat the call once.",
+				"Keep the nonce for further calls, and take the new one whenever an answer has that header.",
 			},
 		},
 		{

@@ -28,6 +28,30 @@ func tokenRequests() []Problem {
 			},
 		},
 		{
+			Code: "invalid_dpop_proof", Surface: Token, Statuses: []int{400},
+			Title:   "The DPoP proof is not good for this request",
+			Meaning: "The header DPoP does not hold one proof of possession that is for this very request. error_description says what is wrong.",
+			Causes: []string{
+				"The proof was made for another URL or method, or with a clock that is wrong.",
+				"The proof was sent before: each is good once.",
+				"The key in the proof is a private or a symmetric one, or of a kind that is not taken.",
+				"The app's tokens have to be bound to a DPoP key, and no proof was sent.",
+			},
+			Next: []string{
+				"Make a new proof for every request, with POST, the token URL, a fresh jti and the time of now.",
+				"Use a library that speaks RFC 9449, and an algorithm of dpop_signing_alg_values_supported in the metadata.",
+			},
+		},
+		{
+			Code: "use_dpop_nonce", Surface: Token, Statuses: []int{400},
+			Title:   "The DPoP proof needs a nonce",
+			Meaning: "Proofs carry a nonce that is given here and changes every few minutes, so that none can be made ahead of time.",
+			Causes:  []string{"It is the client's first request, or the first for some minutes."},
+			Next: []string{
+				"Make the proof again with the value of the header DPoP-Nonce of this answer, and repeat the request once.",
+			},
+		},
+		{
 			Code: "unsupported_grant_type", Surface: Token, Statuses: []int{400},
 			Title:   "The grant type is not served",
 			Meaning: "The token endpoints serve client_credentials and nothing else.",
@@ -76,6 +100,7 @@ func tokenClients() []Problem {
 				"The secret was copied with a space, without its end, or is that of another app.",
 				"The secret has expired or was revoked.",
 				"client_id or client_secret is missing.",
+				"The client certificate has expired, or is not one that was registered for the app.",
 			},
 			Next: []string{
 				"Check that the token URL is that of the environment that the credential was made for.",
