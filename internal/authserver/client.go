@@ -114,6 +114,9 @@ func (s *Server) authenticate(r *http.Request, q *request) (caller, error) {
 	if q.asserts() {
 		return s.byAssertion(r, q)
 	}
+	if q.basic == nil && text.Reveal() == "" && len(httpx.ClientCertificates(r)) > 0 {
+		return s.byCertificate(r, q)
+	}
 	return s.bySecret(r, q, clientID, text)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
 	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/oauth"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/secret"
 	"github.com/sallyport-dev/sallyport/internal/token"
@@ -99,7 +100,7 @@ func (s *Server) about(text secret.String, client *caller) introspection {
 		return introspection{}
 	}
 	answer := introspection{
-		Active: true, Scope: p.Scope, ClientID: p.ClientID, TokenType: "Bearer", Subject: p.ClientID, Issuer: p.Issuer,
+		Active: true, Scope: p.Scope, ClientID: p.ClientID, TokenType: oauth.Bearer, Subject: p.ClientID, Issuer: p.Issuer,
 		Audience: s.platform, JTI: p.JTI, IssuedAt: p.IssuedAt, NotBefore: p.NotBefore, Expires: p.Expires, Products: p.Products,
 	}
 	if p.Resources != nil {
@@ -108,7 +109,7 @@ func (s *Server) about(text secret.String, client *caller) introspection {
 	if bound := p.Confirmation; bound != (token.Confirmation{}) {
 		answer.Confirmation = &confirmation{Certificate: bound.Certificate, Key: bound.Key}
 		if bound.Key != "" {
-			answer.TokenType = "DPoP"
+			answer.TokenType = oauth.DPoP
 		}
 	}
 	return answer

@@ -70,11 +70,17 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 		if err := s.withinLimit(client); err != nil {
 			return err
 		}
+		if err := s.bind(w, r, &client); err != nil {
+			return err
+		}
 		t, source, err := s.issue(r.Context(), client, q, e.Dialect)
 		if err != nil {
 			return owned(err, refer(client.Client))
 		}
 		f := f
+		if client.confirmation.Key != "" {
+			f.tokenType = oauth.DPoP // RFC 9449 §5
+		}
 		f.alias = f.alias || e.Dialect == V2 && s.Legacy.V1Alias
 		noStore(w.Header())
 		now := s.Now()

@@ -30,10 +30,43 @@ type metadata struct {
 	TokenAuthAlgorithms         []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	RevocationAuthAlgorithms    []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	IntrospectionAuthAlgorithms []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
-	IntrospectionAlgorithms     []string `json:"introspection_signing_alg_values_supported"` // RFC 9701 §7
-	Scopes                      []string `json:"scopes_supported,omitempty"`                 // the products
-	ProtectedResources          []string `json:"protected_resources,omitempty"`              // RFC 9728 §4
+	IntrospectionAlgorithms     []string `json:"introspection_signing_alg_values_supported"`           // RFC 9701 §7
+	Scopes                      []string `json:"scopes_supported,omitempty"`                           // the products
+	ProtectedResources          []string `json:"protected_resources,omitempty"`                        // RFC 9728 §4
+	DPoPAlgorithms              []string `json:"dpop_signing_alg_values_supported"`                    // RFC 9449 §5.1
+	CertificateBound            bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"` // RFC 8705 §3.3
+	Aliases                     *aliases `json:"mtls_endpoint_aliases,omitempty"`                      // RFC 8705 §5
 	ServiceDocumentation        string   `json:"service_documentation,omitempty"`
+}
+
+// aliases are the endpoints for clients that show a certificate.
+type aliases struct {
+	TokenEndpoint         string `json:"token_endpoint"`
+	RevocationEndpoint    string `json:"revocation_endpoint"`
+	IntrospectionEndpoint string `json:"introspection_endpoint"`
+}
+
+// aliases returns the endpoints at the listener for mutual TLS, nil if there is none.
+func (s *Server) aliases() *aliases {
+	base := s.MutualTLS.URL
+	if base == "" {
+		return nil
+	}
+	return &aliases{
+		TokenEndpoint: base + s.endpoint(RFC, V3, V2, V1), RevocationEndpoint: base + "/oauth2/revoke", IntrospectionEndpoint: base + "/oauth2/introspect",
+	}
+}
+
+// methods lists how clients may authenticate here.
+func (s *Server) methods() []string {
+	all := []string{string(secretBasic), string(secretPost), string(privateKeyJWT)}
+	if s.MutualTLS.URL != "" {
+		all = append(all, string(selfSigned))
+	}
+	if s.MutualTLS.URL != "" && s.MutualTLS.Roots != nil {
+		all = append(all, string(certifiedName))
+	}
+	return all
 }
 
 // describe serves the metadata as they are now: products and keys change.
@@ -51,7 +84,7 @@ func (s *Server) describe(w http.ResponseWriter, r *http.Request) error {
 // wherever the issuer is.
 func (s *Server) metadata() metadata {
 	base := s.BaseURLs[0]
-	methods, assertions := []string{string(secretBasic), string(secretPost), string(privateKeyJWT)}, jose.Algorithms()
+	methods, assertions := s.methods(), jose.Algorithms()
 	products := s.Model.Products()
 	scopes := make([]string, len(products))
 	for i, p := range products {
@@ -83,6 +116,9 @@ func (s *Server) metadata() metadata {
 		IntrospectionAlgorithms:     algorithms,
 		Scopes:                      scopes,
 		ProtectedResources:          s.resources.Load().below(base),
+		DPoPAlgorithms:              jose.Algorithms(),
+		CertificateBound:            s.MutualTLS.URL != "",
+		Aliases:                     s.aliases(),
 		ServiceDocumentation:        s.Documentation,
 	}
 }

@@ -23,6 +23,7 @@ type refusal struct {
 	retry  time.Duration
 	basic  bool   // challenge: the client tried the Authorization header
 	allow  string // of a 405
+	nonce  string // for the next DPoP proof; empty: none
 
 	// For the owner of the credential, not for the wire.
 	reason    string
@@ -105,6 +106,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if ref.allow != "" {
 		h["Allow"] = []string{ref.allow}
+	}
+	if ref.nonce != "" {
+		h["Dpop-Nonce"] = []string{ref.nonce}
 	}
 	httpx.Note(r.Context(), slog.String("error", string(ref.code)))
 	s.keep(r, ref)

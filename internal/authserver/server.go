@@ -6,7 +6,8 @@
 //
 //	parse the body once            request.go
 //	authenticate the client        client.go   from the snapshot, never SQL, but
-//	                               assertion.go  for the jti of an assertion
+//	                               assertion.go  for the jti of an assertion; certificate.go
+//	bind its tokens to a key       bind.go     if it shows one, or must
 //	choose products, scope, life   grant.go, resource.go
 //	sign, or the same token again  issue.go
 //	answer by the dialect's table  dialect.go
@@ -32,6 +33,7 @@ import (
 
 	"github.com/maypok86/otter/v2"
 
+	"github.com/sallyport-dev/sallyport/internal/dpop"
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
 	"github.com/sallyport-dev/sallyport/internal/limit"
@@ -60,6 +62,9 @@ type Config struct {
 	TokenURLAudience bool
 	Legacy           Legacy
 	Documentation    string // URL for people; may be empty
+	MutualTLS        MutualTLS
+	Proofs           *dpop.Checker
+	NonceOptional    bool // DPoP proofs without a nonce are taken
 
 	Model    *snapshot.Model
 	Ring     *keyring.Ring

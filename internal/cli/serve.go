@@ -41,6 +41,8 @@ func (p *Program) demoCommand() *cobra.Command {
 	flags.StringVar(&o.Ready, "ready", "", "`FILE` to write once everything is up: URLs and credentials as JSON, mode 0600")
 	flags.StringVar(&o.ListenSandbox, "listen-sandbox", "127.0.0.1:8443", "`ADDRESS` of the sandbox; port 0 takes a free one")
 	flags.StringVar(&o.ListenProduction, "listen-production", "127.0.0.1:8444", "`ADDRESS` of production")
+	flags.StringVar(&o.ListenSandboxMTLS, "listen-sandbox-mtls", "127.0.0.1:8447", "`ADDRESS` of the sandbox for clients with certificates")
+	flags.StringVar(&o.ListenProductionMTLS, "listen-production-mtls", "127.0.0.1:8448", "`ADDRESS` of production for clients with certificates")
 	flags.StringVar(&o.ListenManagement, "listen-admin", "127.0.0.1:8445", "`ADDRESS` of the management API")
 	flags.StringVar(&o.ListenPortal, "listen-portal", "127.0.0.1:8446", "`ADDRESS` of the portal")
 	return cmd

@@ -22,6 +22,7 @@ type ready struct {
 	Data         string                      `json:"data"`
 	Portal       string                      `json:"portal"`
 	Operator     readyOperator               `json:"operator"`
+	Client       clientFiles                 `json:"client"` // for mutual TLS
 	Environments map[string]readyEnvironment `json:"environments"`
 }
 
@@ -32,6 +33,7 @@ type readyOperator struct {
 
 type readyEnvironment struct {
 	URL          string              `json:"url"`
+	MutualTLS    string              `json:"mtls_url"`
 	Issuer       string              `json:"issuer"`
 	TokenURLs    map[string]string   `json:"token_urls"`     // one by dialect
 	AllTokenURLs map[string][]string `json:"all_token_urls"` // all of them
@@ -62,6 +64,7 @@ func (o Options) announce(s *server.Server, w *world, log string) error {
 	info := s.Info()
 	r := ready{
 		PID: os.Getpid(), CA: info.CA, Log: log, Data: o.Data, Portal: info.Portal,
+		Client:       o.clientFiles(),
 		Operator:     readyOperator{URL: info.Management, Token: w.operator.Reveal()},
 		Environments: map[string]readyEnvironment{},
 	}
@@ -71,7 +74,7 @@ func (o Options) announce(s *server.Server, w *world, log string) error {
 			who = w.production
 		}
 		env := readyEnvironment{
-			URL: e.URL, Issuer: e.Issuer, TokenURLs: map[string]string{}, AllTokenURLs: map[string][]string{},
+			URL: e.URL, MutualTLS: e.MutualTLS, Issuer: e.Issuer, TokenURLs: map[string]string{}, AllTokenURLs: map[string][]string{},
 			ClientID: who.clientID, ClientSecret: who.secret.Reveal(), Organization: who.organization,
 		}
 		for _, t := range e.TokenURLs {
@@ -126,6 +129,7 @@ func (o Options) welcome(r ready) string {
 	line("  Portal          %s", r.Portal)
 	line("  Sandbox         %s", sandbox.URL)
 	line("  Production      %s", production.URL)
+	line("  Mutual TLS      %s, %s", sandbox.MutualTLS, production.MutualTLS)
 	line("  Management API  %s", r.Operator.URL)
 	line("  CA certificate  %s", r.CA)
 	line("  Data, log       %s", r.Data)
@@ -152,7 +156,12 @@ func (o Options) welcome(r ready) string {
 	}
 	line("    -d '%s'", call.Body)
 	line("")
-	line("5. Run the marketplace, with the lines for your shell above:")
+	line("5. A token by a client certificate, and bound to it:")
+	line("")
+	line("  curl --cacert %s --cert %s --key %s \\", shellWord(r.CA), shellWord(r.Client.Certificate), shellWord(r.Client.Key))
+	line("    %s/oauth2/token -d grant_type=client_credentials -d client_id=%s", sandbox.MutualTLS, sandbox.ClientID)
+	line("")
+	line("6. Run the marketplace, with the lines for your shell above:")
 	line("")
 	line("  %s org list", o.Command)
 	line("  %s status", o.Command)

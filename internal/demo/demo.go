@@ -30,16 +30,18 @@ import (
 
 // Options says where the demo lives. Empty addresses take free ports.
 type Options struct {
-	Data             string // folder; made if it is not there
-	Ready            string // file to write once everything is up; empty: none
-	ListenSandbox    string
-	ListenProduction string
-	ListenManagement string
-	ListenPortal     string
-	Stdout           io.Writer
-	Now              func() time.Time
-	Version          string
-	Command          string // how the program was called, for the hints
+	Data                 string // folder; made if it is not there
+	Ready                string // file to write once everything is up; empty: none
+	ListenSandbox        string
+	ListenProduction     string
+	ListenSandboxMTLS    string
+	ListenProductionMTLS string
+	ListenManagement     string
+	ListenPortal         string
+	Stdout               io.Writer
+	Now                  func() time.Time
+	Version              string
+	Command              string // how the program was called, for the hints
 }
 
 // Run runs the demo until ctx ends.
@@ -51,6 +53,9 @@ func Run(ctx context.Context, o Options) error {
 	o.Data = data
 	c, err := o.config()
 	if err != nil {
+		return err
+	}
+	if err := o.certifyClient(); err != nil {
 		return err
 	}
 	upstream, err := startUpstream(ctx, o.Now)
@@ -86,8 +91,8 @@ func (o Options) config() (*config.Config, error) {
 			Hashing: config.Secret{File: filepath.Join(o.Data, "keys", "hashing.key")},
 		},
 		Environments: map[market.Environment]*config.Environment{
-			market.Sandbox:    {Listener: config.Listener{Listen: o.ListenSandbox}},
-			market.Production: {Listener: config.Listener{Listen: o.ListenProduction}},
+			market.Sandbox:    {Listener: config.Listener{Listen: o.ListenSandbox}, MutualTLS: o.mutualTLS(o.ListenSandboxMTLS)},
+			market.Production: {Listener: config.Listener{Listen: o.ListenProduction}, MutualTLS: o.mutualTLS(o.ListenProductionMTLS)},
 		},
 		Management: config.Listener{Listen: o.ListenManagement},
 		Portal:     config.Listener{Listen: o.ListenPortal},

@@ -40,6 +40,7 @@ type world struct {
 // access is an app with a secret of this start.
 type access struct {
 	organization string
+	app          id.App
 	clientID     string
 	secret       secret.String
 }
@@ -84,6 +85,9 @@ func seed(ctx context.Context, s *server.Server) (*world, error) {
 		if *app.to, err = d.access(ctx, app.org, app.env); err != nil {
 			return nil, err
 		}
+	}
+	if err := d.certify(ctx, w.sandbox.app); err != nil {
+		return nil, err
 	}
 	if w.operator, err = d.operator(ctx); err != nil {
 		return nil, err
@@ -175,7 +179,15 @@ func (d seeder) access(ctx context.Context, o market.Organization, env market.En
 		return access{}, err
 	}
 	_, text, err := d.market.AddCredential(ctx, d.by, market.NewCredential{App: app.ID, Label: label})
-	return access{o.Name, app.ClientID, text}, err
+	return access{o.Name, app.ID, app.ClientID, text}, err
+}
+
+// certify lets an app authenticate by the certificate of the demo's client CA.
+func (d seeder) certify(ctx context.Context, app id.App) error {
+	_, _, err := d.market.AddCredential(ctx, d.by, market.NewCredential{
+		App: app, Label: "demo certificate", Kind: market.CertifiedName, Material: string(market.SANDNS) + ":" + clientName,
+	})
+	return ignoreConflict(err) // it was there
 }
 
 func (d seeder) app(ctx context.Context, org id.Org, env market.Environment) (market.App, error) {

@@ -9,8 +9,8 @@ import (
 )
 
 // inner lists answer headers by which an upstream tells what it is made of and
-// where it is.
-var inner = [...]string{"Server", "Via", "X-Powered-By", "X-Aspnet-Version", "X-Aspnetmvc-Version", "X-Backend-Server"}
+// where it is, or asks for what callers send to the gateway alone.
+var inner = [...]string{"Dpop-Nonce", "Server", "Via", "X-Powered-By", "X-Aspnet-Version", "X-Aspnetmvc-Version", "X-Backend-Server"}
 
 // modifyResponse takes out of an answer what only the gateway says, and what is
 // nobody's business.

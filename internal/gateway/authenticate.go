@@ -21,7 +21,7 @@ func (g *Gateway) authenticate(c *call) error {
 	if c.public {
 		return nil
 	}
-	raw, err := g.bearer(c)
+	scheme, raw, err := g.presented(c)
 	if err != nil {
 		return err
 	}
@@ -38,6 +38,9 @@ func (g *Gateway) authenticate(c *call) error {
 		return no
 	}
 	c.client = client
+	if err := g.possess(c, scheme, raw); err != nil {
+		return err
+	}
 	if !isFor(principal, c.resources) {
 		return otherAudience(principal)
 	}
@@ -59,30 +62,34 @@ func otherAudience(p *token.Principal) *refusal {
 	}
 }
 
-// bearer returns the token of the Authorization header (RFC 6750 §2.1), or of
-// IMA-Token on the routes that take it (S000). A token in the URL is ignored.
-func (g *Gateway) bearer(c *call) (string, error) {
+// presented returns the token of the Authorization header and its scheme, which is
+// Bearer (RFC 6750 §2.1) or DPoP (RFC 9449 §7.1), or the token of IMA-Token on the
+// routes that take it (S000). A token in the URL is ignored.
+func (g *Gateway) presented(c *call) (scheme, raw string, err error) {
 	values := c.r.Header["Authorization"]
 	if c.api.Request.IMAToken {
 		values = append(values[:len(values):len(values)], c.r.Header["Ima-Token"]...)
 	}
 	if len(values) > 1 {
-		return "", &refusal{
+		return "", "", &refusal{
 			status: http.StatusBadRequest, code: codeInvalidRequest, bearer: true, challenge: oauth.BearerInvalidRequest, parameter: "Authorization",
 			detail: "The access token was sent more than once. Send it in one header",
 		}
 	}
 	if len(values) == 0 {
-		return "", g.missingToken("")
+		return "", "", g.missingToken("")
 	}
 	scheme, raw, hasScheme := strings.Cut(values[0], " ")
 	if !hasScheme && len(c.r.Header["Ima-Token"]) == 1 && c.api.Request.IMAToken && len(c.r.Header["Authorization"]) == 0 {
-		return values[0], nil // IMA-Token may come without a scheme
+		return oauth.Bearer, values[0], nil // IMA-Token may come without a scheme
 	}
-	if !strings.EqualFold(scheme, "Bearer") || raw == "" {
-		return "", g.missingToken(": the Authorization header does not begin with Bearer and a space")
+	switch {
+	case strings.EqualFold(scheme, oauth.Bearer) && raw != "":
+		return oauth.Bearer, raw, nil
+	case strings.EqualFold(scheme, oauth.DPoP) && raw != "":
+		return oauth.DPoP, raw, nil
 	}
-	return raw, nil
+	return "", "", g.missingToken(": the Authorization header does not begin with Bearer, or DPoP, and a space")
 }
 
 func (g *Gateway) missingToken(how string) *refusal {

@@ -83,7 +83,14 @@ func (g *Gateway) saysWho(c *call) string {
 		return "not asked for: the manifest says that this operation is public"
 	}
 	left := time.Unix(c.principal.Expires, 0).Sub(g.Now()).Round(time.Second)
-	return fmt.Sprintf("token of app %q of %q, which ends in %s", c.client.App.Name, c.client.Org.Name, left)
+	text := fmt.Sprintf("token of app %q of %q, which ends in %s", c.client.App.Name, c.client.Org.Name, left)
+	switch bound := c.principal.Confirmation; {
+	case bound.Certificate != "":
+		text += "; it is bound to a client certificate, which the call has to come with"
+	case bound.Key != "":
+		text += "; it is bound to a DPoP key, by which the call has to bring a proof"
+	}
+	return text
 }
 
 func saysProduct(c *call) string {

@@ -6,7 +6,7 @@
 //
 //	canonical     one spelling of path and query                    path.go
 //	match         the API and its operation                         table.go
-//	authenticate  whose token it is, and that it is honoured now    authenticate.go
+//	authenticate  whose token it is, and that it is honoured now    authenticate.go, possess.go
 //	entitle       by which product                                  entitle.go
 //	limit, enter  rates and quotas; how many calls are under way    limit.go
 //	upgrade       WebSocket where the manifest says so, else none   upgrade.go
@@ -37,6 +37,7 @@ import (
 
 	"github.com/maypok86/otter/v2"
 
+	"github.com/sallyport-dev/sallyport/internal/dpop"
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
@@ -61,10 +62,15 @@ type Config struct {
 	Headers     Headers
 	MaxStale    time.Duration // of the model; older: 503
 	Options     Options
+	// CertificateBound is true if a listener asks for client certificates, so that
+	// tokens can be bound to them.
+	CertificateBound bool
+	NonceOptional    bool // DPoP proofs without a nonce are taken
 
 	Model    *snapshot.Model
 	Ring     *keyring.Ring
 	Verifier *token.Verifier
+	Proofs   *dpop.Checker
 	Foreign  map[market.Environment]*token.Verifier // of the other environments, for diagnosis
 	Counter  Counter
 	Meter    *usage.Meter

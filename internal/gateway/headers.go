@@ -24,7 +24,7 @@ type Headers struct {
 // server or framework would take it for the gateway's word about the path, the
 // method, the caller's address, certificate or name.
 var always = [...]string{
-	"Ima-Token", "Environment", "Proxy", "Proxy-Authorization", "Forwarded", "Forwarded-For",
+	"Ima-Token", "Dpop", "Environment", "Proxy", "Proxy-Authorization", "Forwarded", "Forwarded-For",
 	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Rewrite-Url", "X-Host",
 	"X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "Fastly-Client-Ip", "X-Client-Ip", "X-Cluster-Client-Ip",
 	"Client-Cert", "Client-Cert-Chain", "X-Arr-Clientcert",

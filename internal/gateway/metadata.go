@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/jose"
 )
 
 // MetadataPath is where a resource's description is: the resource's own path
@@ -21,6 +22,8 @@ type resource struct {
 	AuthorizationServers []string `json:"authorization_servers"`
 	Scopes               []string `json:"scopes_supported,omitempty"` // products: each opens it, or a part of it
 	BearerMethods        []string `json:"bearer_methods_supported"`
+	DPoPAlgorithms       []string `json:"dpop_signing_alg_values_supported"`
+	CertificateBound     bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	Documentation        string   `json:"resource_documentation,omitempty"`
 }
 
@@ -48,6 +51,7 @@ func (g *Gateway) describe(base, path string) (about resource, known bool) {
 	path = strings.TrimPrefix(strings.TrimSuffix(path, "/"), below)
 	about = resource{
 		Resource: base + path, AuthorizationServers: []string{g.Issuer}, BearerMethods: []string{"header"}, Documentation: g.Docs,
+		DPoPAlgorithms: jose.Algorithms(), CertificateBound: g.CertificateBound,
 	}
 	if path == "" {
 		about.Name = "All APIs of " + string(g.Environment)

@@ -21,6 +21,8 @@ const (
 	codeInvalidRequest = "invalid_request"
 	codeInvalidToken   = "invalid_access_token"
 	codeExpired        = "access_token_expired"
+	codeInvalidProof   = "invalid_dpop_proof"
+	codeUseNonce       = "use_dpop_nonce"
 	codeNotFound       = "not_found"
 	codeMethod         = "method_not_allowed"
 	codeBadGateway     = "bad_gateway"
@@ -38,7 +40,9 @@ type refusal struct {
 	detail    string // what is wrong and what to do; nothing of the request
 	field     string // the field of the request that it is about
 	challenge oauth.BearerError
-	bearer    bool // send a challenge at all (RFC 6750 §3)
+	bearer    bool   // send a challenge at all (RFC 6750 §3)
+	scheme    string // of the challenge, if it is not Bearer
+	nonce     string // for the next DPoP proof; empty: none
 	allow     string
 	retry     time.Duration
 
@@ -79,7 +83,10 @@ func (g *Gateway) refuse(c *call, err error) string {
 	h := c.w.Header()
 	h["Cache-Control"] = []string{"no-store"}
 	if ref.bearer {
-		h["Www-Authenticate"] = []string{g.challenge(c, ref)}
+		h["Www-Authenticate"] = g.challenges(c, ref)
+	}
+	if ref.nonce != "" {
+		h["Dpop-Nonce"] = []string{ref.nonce}
 	}
 	if ref.allow != "" {
 		h["Allow"] = []string{ref.allow}
@@ -120,8 +127,11 @@ func (g *Gateway) problemType(code string) string {
 
 // challenge is the WWW-Authenticate of RFC 6750 §3, with the pointer of RFC
 // 9728 §5.1. Its texts hold no character that would need escaping.
-func (g *Gateway) challenge(c *call, ref *refusal) string {
-	text := `Bearer realm="` + string(g.Environment) + `"`
+func (g *Gateway) challenge(c *call, ref *refusal, scheme string) string {
+	text := scheme + ` realm="` + string(g.Environment) + `"`
+	if scheme == oauth.DPoP {
+		text += proofAlgorithms()
+	}
 	if ref.challenge != "" {
 		text += `, error="` + string(ref.challenge) + `", error_description="` + description(ref) + `"`
 	}

@@ -24,6 +24,7 @@ type Info struct {
 type EnvironmentInfo struct {
 	Name      string
 	URL       string
+	MutualTLS string // URL of its listener for mutual TLS; empty: none
 	Issuer    string
 	TokenURLs []TokenURL
 }
@@ -36,6 +37,9 @@ func (s *Server) Info() Info {
 	info := Info{CA: s.ca.File, Portal: s.portal.url, Management: s.management.url}
 	for _, e := range s.environments {
 		one := EnvironmentInfo{Name: string(e.name), URL: e.listener.url, Issuer: e.issuer}
+		if e.mutual != nil {
+			one.MutualTLS = e.mutual.url
+		}
 		for _, t := range e.auth.Endpoints {
 			one.TokenURLs = append(one.TokenURLs, TokenURL{string(t.Dialect), e.listener.url + t.Path})
 		}

@@ -3,11 +3,13 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"syscall"
 	"time"
 
@@ -67,6 +69,36 @@ func listen(ctx context.Context, name string, c config.Listener, ca *localca.Aut
 	}
 	l.url = l.urls[0]
 	return l, nil
+}
+
+// listenMutual opens the listener at which clients show certificates, and reads the
+// authorities that may name them.
+func listenMutual(ctx context.Context, name string, c config.MutualTLS, ca *localca.Authority) (*listener, *x509.CertPool, error) {
+	var roots *x509.CertPool
+	for _, file := range c.ClientCA {
+		text, err := os.ReadFile(file) //nolint:gosec // that the operator names
+		if err != nil {
+			return nil, nil, fmt.Errorf("environments.%s.mtls.client_ca: %w", name, err)
+		}
+		if roots == nil {
+			roots = x509.NewCertPool()
+		}
+		if !roots.AppendCertsFromPEM(text) {
+			return nil, nil, fmt.Errorf("environments.%s.mtls.client_ca: %s holds no certificate in PEM", name, file)
+		}
+	}
+	l, err := listen(ctx, name+" mtls", c.Listener, ca)
+	if err != nil {
+		return nil, nil, err
+	}
+	// Asked for, not required, and not judged: that is for whoever knows the
+	// client (RFC 8705 §2.2). No authorities are named to the client either, since
+	// one that has a certificate of its own making would then send none.
+	l.tls.ClientAuth = tls.RequestClientCert
+	// A session that was begun without a certificate, or with another, would go on
+	// so: the certificate is the one of this connection's own handshake.
+	l.tls.SessionTicketsDisabled = true
+	return l, roots, nil
 }
 
 func certificate(c config.Listener, hosts []string, ca *localca.Authority) (*tls.Certificate, error) {

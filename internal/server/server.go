@@ -9,6 +9,7 @@ package server
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,6 +28,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/internal/authserver"
 	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/dpop"
 	"github.com/sallyport-dev/sallyport/internal/gateway"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
 	"github.com/sallyport-dev/sallyport/internal/limit"
@@ -78,9 +80,12 @@ type environment struct {
 	name     market.Environment
 	config   *config.Environment
 	listener *listener
-	urls     []string // all by which it is reached; the listener's own is the first
+	mutual   *listener      // for mutual TLS; nil: none
+	urls     []string       // all by which it is reached; the listener's own is the first
+	roots    *x509.CertPool // of certificates that name a client; nil: none
 	issuer   string
 	ring     *keyring.Ring
+	proofs   *dpop.Checker
 	auth     *authserver.Server
 	gateway  *gateway.Gateway
 }
@@ -202,8 +207,14 @@ func (s *Server) listen(ctx context.Context) (err error) {
 		if e.issuer == "" {
 			e.issuer = e.listener.url
 		}
-		e.urls = slices.Concat(e.listener.urls, c.Aliases)
 		s.environments = append(s.environments, e)
+		e.urls = slices.Concat(e.listener.urls, c.Aliases)
+		if c.MutualTLS.On() {
+			if e.mutual, e.roots, err = listenMutual(ctx, string(name), c.MutualTLS, s.ca); err != nil {
+				return err
+			}
+			e.urls = append(e.urls, e.mutual.urls...)
+		}
 	}
 	if s.management, err = listen(ctx, "management", s.Config.Management, s.ca); err != nil {
 		return err
@@ -283,7 +294,11 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 
 	surfaces, ctx := errgroup.WithContext(ctx)
 	for _, e := range s.environments {
-		surfaces.Go(func() error { return e.listener.serve(ctx, s.environmentHandler(e), s.Logger) })
+		handler := s.environmentHandler(e)
+		surfaces.Go(func() error { return e.listener.serve(ctx, handler, s.Logger) })
+		if e.mutual != nil {
+			surfaces.Go(func() error { return e.mutual.serve(ctx, handler, s.Logger) })
+		}
 	}
 	surfaces.Go(func() error { return s.management.serve(ctx, management, s.Logger) })
 	surfaces.Go(func() error { return s.portal.serve(ctx, portal, s.Logger) })
@@ -433,6 +448,7 @@ func (s *Server) Close() error {
 func (s *Server) close() {
 	for _, e := range s.environments {
 		closeListener(e.listener)
+		closeListener(e.mutual)
 	}
 	closeListener(s.management)
 	closeListener(s.portal)

@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/adminapi"
 	"github.com/sallyport-dev/sallyport/internal/authserver"
 	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/dpop"
 	"github.com/sallyport-dev/sallyport/internal/gateway"
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/limit"
@@ -63,6 +64,7 @@ func (s *Server) buildEnvironments() error {
 
 func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environment]*token.Verifier, prefixes map[string]market.Environment) (err error) {
 	c := e.config
+	e.proofs = dpop.New(dpop.Config{Bases: e.urls, Key: s.Market.Hasher.Derive("dpop-nonce/" + string(e.name)), Now: s.Now})
 	page := c.V1.Page
 	if page == "" {
 		page = s.portal.url + "/migrate/v1"
@@ -75,7 +77,8 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 			Deprecated: c.V1.Deprecated, Sunset: c.V1.Sunset, Page: page, V1Off: c.V1.Off, V1Alias: c.V1.Alias,
 		},
 		Documentation: s.portal.url,
-		Model:         s.model, Ring: e.ring, Verifier: verifiers[e.name], Hasher: s.Market.Hasher, Revoker: s.Market, Spender: s.store,
+		MutualTLS:     e.mutualTLS(), Proofs: e.proofs, NonceOptional: c.DPoP.TokenNonceOptional,
+		Model: s.model, Ring: e.ring, Verifier: verifiers[e.name], Hasher: s.Market.Hasher, Revoker: s.Market, Spender: s.store,
 		Meter: s.meter, Refusals: s.refusals,
 		Failures:        limit.New(failuresPerSecond, failuresBurst, limitsKept),
 		NetworkFailures: limit.New(networkFailuresPerSecond, networkFailuresBurst, limitsKept),
@@ -98,8 +101,9 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 			Trace: h.Trace, Source: h.Source, Identity: h.Identity, Organization: h.Organization, Application: h.Application,
 			ClientID: h.ClientID, Environment: h.Environment, Strip: h.Strip,
 		},
-		Options: gateway.Options{MissingTokenIs400: c.MissingTokenIs400, InvalidProductIs401: c.InvalidProduct401},
-		Model:   s.model, Ring: e.ring, Verifier: verifiers[e.name], Foreign: foreign, Counter: s.counter, Meter: s.meter, Refusals: s.refusals,
+		Options:          gateway.Options{MissingTokenIs400: c.MissingTokenIs400, InvalidProductIs401: c.InvalidProduct401},
+		CertificateBound: e.mutual != nil, Proofs: e.proofs, NonceOptional: c.DPoP.GatewayNonceOptional,
+		Model: s.model, Ring: e.ring, Verifier: verifiers[e.name], Foreign: foreign, Counter: s.counter, Meter: s.meter, Refusals: s.refusals,
 		Now: s.Now, Logger: s.Logger,
 	})
 	return err
@@ -111,6 +115,13 @@ func (s *Server) ownCredentials(c *config.Environment) authserver.Credentials {
 		return nil
 	}
 	return s.Market
+}
+
+func (e *environment) mutualTLS() authserver.MutualTLS {
+	if e.mutual == nil {
+		return authserver.MutualTLS{}
+	}
+	return authserver.MutualTLS{URL: e.mutual.url, Roots: e.roots}
 }
 
 func endpoints(configured []config.Endpoint) []authserver.Endpoint {

@@ -36,11 +36,19 @@ type ready struct {
 		URL   string `json:"url"`
 		Token string `json:"token"`
 	} `json:"operator"`
+	Client struct {
+		CA          string `json:"ca"`
+		CAKey       string `json:"ca_key"`
+		Certificate string `json:"certificate"`
+		Key         string `json:"key"`
+		Name        string `json:"name"`
+	} `json:"client"`
 	Environments map[string]*environment `json:"environments"`
 }
 
 type environment struct {
 	URL          string            `json:"url"`
+	MutualTLS    string            `json:"mtls_url"`
 	Issuer       string            `json:"issuer"`
 	TokenURLs    map[string]string `json:"token_urls"`
 	ClientID     string            `json:"client_id"`
@@ -122,7 +130,7 @@ func demoOptions(o demo.Options) demo.Options {
 		o.Now = time.Now
 	}
 	o.Version, o.Command = "test", "sallyport"
-	for _, address := range []*string{&o.ListenSandbox, &o.ListenProduction, &o.ListenManagement, &o.ListenPortal} {
+	for _, address := range []*string{&o.ListenSandbox, &o.ListenProduction, &o.ListenSandboxMTLS, &o.ListenProductionMTLS, &o.ListenManagement, &o.ListenPortal} {
 		if *address == "" {
 			*address = "127.0.0.1:0"
 		}
