@@ -45,6 +45,7 @@ func schemas() map[string]any {
 		"OperatorToken": api.OperatorToken{}, "OperatorTokenList": api.List[api.OperatorToken]{},
 		"NewOperatorToken": api.NewOperatorToken{}, "CreatedOperatorToken": api.CreatedOperatorToken{},
 		"Status": api.Status{}, "EnvironmentStatus": api.EnvironmentStatus{}, "SnapshotStatus": api.SnapshotStatus{}, "StoreStatus": api.StoreStatus{},
+		"SealingKeyStatus": api.SealingKeyStatus{}, "Node": api.Node{}, "NodeList": api.List[api.Node]{},
 	}
 }
 

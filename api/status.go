@@ -11,6 +11,8 @@ type Status struct {
 	Environments []EnvironmentStatus `json:"environments"`
 	Snapshot     SnapshotStatus      `json:"snapshot"`
 	Store        StoreStatus         `json:"store"`
+	Nodes        []Node              `json:"nodes"`
+	SealingKeys  []SealingKeyStatus  `json:"sealing_keys"`
 }
 
 // EnvironmentStatus is where an environment is served.
@@ -18,6 +20,16 @@ type EnvironmentStatus struct {
 	Name   string   `json:"name"`
 	Issuer string   `json:"issuer"`
 	URLs   []string `json:"urls"`
+	// PendingKeys are published and do not sign yet.
+	PendingKeys []Key `json:"pending_keys,omitempty"`
+}
+
+// SealingKeyStatus is what a sealing key is still needed for.
+type SealingKeyStatus struct {
+	ID    string `json:"id"`
+	State string `json:"state"`  // at the node that answers: "seals", "opens", "unknown"
+	Keys  int    `json:"keys"`   // signing keys sealed under it
+	InUse int    `json:"in_use"` // those of them that are neither retired nor revoked
 }
 
 // SnapshotStatus is how fresh the node's read model is.

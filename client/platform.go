@@ -26,6 +26,17 @@ func (m *Management) RevokeKey(ctx context.Context, kid string) (api.Key, error)
 	return call[api.Key](ctx, m, http.MethodPost, "/v1/keys/"+segment(kid)+"/revoke", nil, nil)
 }
 
+// Nodes lists the nodes of the installation.
+func (m *Management) Nodes(ctx context.Context) (api.List[api.Node], error) {
+	return call[api.List[api.Node]](ctx, m, http.MethodGet, "/v1/nodes", nil, nil)
+}
+
+// RemoveNode forgets a node that has ended without saying so.
+func (m *Management) RemoveNode(ctx context.Context, node string) error {
+	_, err := m.send(ctx, http.MethodDelete, "/v1/nodes/"+segment(node), nil, nil)
+	return err
+}
+
 // NotBefores lists the not-before of the platform and of every environment.
 func (m *Management) NotBefores(ctx context.Context) (api.List[api.NotBefore], error) {
 	return call[api.List[api.NotBefore]](ctx, m, http.MethodGet, "/v1/not-before", nil, nil)

@@ -57,6 +57,11 @@ type Keys interface {
 	Rotate(ctx context.Context, actor market.Actor, env market.Environment, use keyring.Use,
 		alg keyring.Algorithm, emergency bool) (keyring.Record, error)
 	Revoke(ctx context.Context, actor market.Actor, env market.Environment, kid string) (keyring.Record, error)
+	// Waiting returns the nodes that a key waits for before it signs.
+	Waiting(ctx context.Context, k keyring.Record) ([]market.Node, error)
+	// SealingKeys lists the ids of the sealing keys that this node has; the first
+	// one's seals.
+	SealingKeys() []string
 }
 
 // Usage is what was counted.
@@ -142,6 +147,9 @@ func (h *Handler) routes() []route {
 		{"GET /v1/keys", h.listKeys},
 		{"POST /v1/keys/rotate", h.rotateKey},
 		{"POST /v1/keys/{kid}/revoke", h.revokeKey},
+
+		{"GET /v1/nodes", h.listNodes},
+		{"DELETE /v1/nodes/{node}", h.removeNode},
 
 		{"GET /v1/not-before", h.listNotBefores},
 		{"GET /v1/not-before/{level}", h.showNotBefore},

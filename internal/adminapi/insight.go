@@ -18,7 +18,7 @@ func auditKinds() []string {
 	return []string{
 		string(market.KindOrg), string(market.KindApp), string(market.KindCredential), string(market.KindProduct),
 		string(market.KindSubscription), string(market.KindTIN), string(market.KindSubmitter), string(market.KindCatalog),
-		string(market.KindKeys), string(market.KindRevocation), string(market.KindPlatform), string(market.KindOperatorToken),
+		string(market.KindKeys), string(market.KindRevocation), string(market.KindPlatform), string(market.KindOperatorToken), string(market.KindNode),
 	}
 }
 
@@ -148,6 +148,12 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 		if s.Environments[i].URLs == nil {
 			s.Environments[i].URLs = []string{}
 		}
+	}
+	if err := h.addNodes(r.Context(), &s); err != nil {
+		return err
+	}
+	if err := h.addKeys(r.Context(), &s); err != nil {
+		return err
 	}
 	httpx.WriteJSON(w, http.StatusOK, s)
 	return nil

@@ -13,12 +13,23 @@ import (
 )
 
 // key shows a key among those of its environment, which tell whether it signs.
-func key(k keyring.Record, all []keyring.Record, now time.Time) api.Key {
-	return api.Key{
+func (h *Handler) key(ctx context.Context, k keyring.Record, all []keyring.Record) (api.Key, error) {
+	waiting, err := h.Keys.Waiting(ctx, k)
+	if err != nil {
+		return api.Key{}, err
+	}
+	out := api.Key{
 		KID: k.KID, Environment: string(k.Environment), Use: string(k.Use), Algorithm: string(k.Algorithm),
-		State:   keyState(k, all, now),
+		State: keyState(k, all, h.Now()), Kept: "store", SealingKey: k.SealingKey,
 		Created: k.Created.UTC(), Activates: k.Activates.UTC(), Retires: k.Retires.UTC(), Revoked: k.Revoked.UTC(),
 	}
+	if k.InVault {
+		out.Kept = "module"
+	}
+	for _, n := range waiting {
+		out.WaitingFor = append(out.WaitingFor, n.Name)
+	}
+	return out, nil
 }
 
 func keyState(k keyring.Record, all []keyring.Record, now time.Time) string {
@@ -27,7 +38,7 @@ func keyState(k keyring.Record, all []keyring.Record, now time.Time) string {
 		return "revoked"
 	case !k.Retires.IsZero() && !now.Before(k.Retires):
 		return "retired"
-	case now.Before(k.Activates):
+	case k.Activates.IsZero() || now.Before(k.Activates):
 		return "published"
 	}
 	for _, other := range all {
@@ -55,7 +66,11 @@ func (h *Handler) listKeys(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		for _, k := range all {
-			out.Items = append(out.Items, key(k, all, h.Now()))
+			shown, err := h.key(r.Context(), k, all)
+			if err != nil {
+				return err
+			}
+			out.Items = append(out.Items, shown)
 		}
 	}
 	httpx.WriteJSON(w, http.StatusOK, out)
@@ -87,7 +102,7 @@ func (h *Handler) rotateKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.answerKey(r.Context(), w, http.StatusCreated, k)
+	return h.answerKey(r.Context(), w, http.StatusCreated, k, in.Emergency)
 }
 
 func (h *Handler) revokeKey(w http.ResponseWriter, r *http.Request) error {
@@ -104,16 +119,25 @@ func (h *Handler) revokeKey(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return h.answerKey(r.Context(), w, http.StatusOK, k)
+		return h.answerKey(r.Context(), w, http.StatusOK, k, false)
 	}
 	return notFound("key", "GET /v1/keys lists them")
 }
 
-func (h *Handler) answerKey(ctx context.Context, w http.ResponseWriter, status int, k keyring.Record) error {
+func (h *Handler) answerKey(ctx context.Context, w http.ResponseWriter, status int, k keyring.Record, emergency bool) error {
 	all, err := h.Keys.Keys(ctx, k.Environment)
 	if err != nil {
 		return err
 	}
-	httpx.WriteJSON(w, status, key(k, all, h.Now()))
+	shown, err := h.key(ctx, k, all)
+	if err != nil {
+		return err
+	}
+	for _, other := range all {
+		if emergency && other.Use == k.Use && other.Revoked.Equal(k.Created) { // one commit, one moment
+			shown.Revokes = append(shown.Revokes, other.KID)
+		}
+	}
+	httpx.WriteJSON(w, status, shown)
 	return nil
 }

@@ -3,6 +3,7 @@ package adminapi
 import (
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -326,6 +327,9 @@ func TestKeysRotateAndAreRevoked(t *testing.T) {
 	now := want[api.Key](t, w, http.StatusCreated, "POST", "/v1/keys/rotate", api.KeyRotation{Environment: "sandbox", Algorithm: "EdDSA", Emergency: true})
 	if now.State != "signing" || now.Algorithm != "EdDSA" {
 		t.Errorf("got %+v", now)
+	}
+	if len(now.Revokes) != 2 || !slices.Contains(now.Revokes, next.KID) || len(next.Revokes) != 0 {
+		t.Errorf("the emergency revokes %v", now.Revokes)
 	}
 	for kid, state := range keys("") {
 		if kid != now.KID && state != "revoked" {

@@ -169,6 +169,8 @@ func operatorTokenID(r *http.Request) (id.OperatorToken, error) {
 	return pathID[id.OperatorToken](r, "token", "op_", "operator token")
 }
 
+func nodeID(r *http.Request) (id.Node, error) { return pathID[id.Node](r, "node", "node_", "node") }
+
 // environments lists the names of the environments.
 func (h *Handler) environments() []string {
 	names := make([]string, len(h.Environments))

@@ -3,7 +3,7 @@ package authserver
 import (
 	"net/http"
 	"strconv"
-	"strings"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/jose"
@@ -137,18 +137,23 @@ func (s *Server) endpoint(dialects ...Dialect) string {
 }
 
 // jwks serves the keys of a use (RFC 7517 §5). A verifier may keep them for the
-// max-age, which is far shorter than a new key waits before it signs.
+// max-age, which is at most half of what a new key waits before it signs. A node
+// that has been without its store for too long might lack one that signs by now,
+// and serves none.
 func (s *Server) jwks(use keyring.Use) httpx.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := onlyGet(r); err != nil {
 			return err
 		}
+		if s.Model.Age() > s.MaxStale {
+			return unavailable("this node has not heard from its store for too long")
+		}
 		body, etag := s.Ring.JWKS(use)
 		h := w.Header()
-		h["Cache-Control"] = []string{"public, max-age=300"}
+		h["Cache-Control"] = []string{"public, max-age=" + itoa(int64(s.Ring.MaxAge()/time.Second))}
 		h["Etag"] = []string{etag}
 		h["Access-Control-Allow-Origin"] = []string{"*"}
-		if match := r.Header.Get("If-None-Match"); match != "" && strings.Contains(match, etag) {
+		if httpx.NoneMatch(r.Header, etag) {
 			w.WriteHeader(http.StatusNotModified)
 			return nil
 		}

@@ -83,6 +83,7 @@ func ManagementCommands() []func(*Program) *cobra.Command {
 		(*Program).submitterCommand,
 		(*Program).catalogCommand,
 		(*Program).keyCommand,
+		(*Program).nodeCommand,
 		(*Program).notBeforeCommand,
 		(*Program).tokenCommand,
 		(*Program).operatorCommand,

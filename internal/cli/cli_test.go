@@ -164,7 +164,12 @@ func TestTheOtherNounsInCommands(t *testing.T) {
 	if got := get[api.Key](t, w, "key", "revoke", key.KID, "--yes"); got.State != "revoked" {
 		t.Errorf("got %+v", got)
 	}
-	get[api.Key](t, w, "key", "rotate", "--environment", "sandbox", "--emergency", "--yes", "--algorithm", "EdDSA")
+	if k := get[api.Key](t, w, "key", "rotate", "--environment", "sandbox", "--emergency", "--yes", "--algorithm", "EdDSA"); len(k.Revokes) != 1 {
+		t.Errorf("the emergency revokes %v", k.Revokes)
+	}
+	if got := get[api.List[api.Node]](t, w, "node", "list"); len(got.Items) != 0 {
+		t.Errorf("got %v", got)
+	}
 	if out := w.ok(t, "key", "list", "--environment", "sandbox"); !strings.Contains(out, "EdDSA") {
 		t.Errorf("got %s", out)
 	}
@@ -280,6 +285,7 @@ func TestWhatTakesAwayAsksFirst(t *testing.T) {
 		{"app", "delete", "claims"},
 		{"credential", "revoke", "cred_1"},
 		{"key", "revoke", "kid"},
+		{"node", "remove", "node_7k2m4x6d3c5b7a2e4f6g3h5j7q"},
 		{"key", "rotate", "--environment", "sandbox", "--emergency"},
 	}
 	for _, args := range commands {

@@ -50,7 +50,7 @@ func (p *Program) auditList() *cobra.Command {
 	flags.StringVar(&f.Page.After, "after", "", "go on after this `CURSOR`")
 	flags.IntVar(&f.Page.Limit, "limit", 100, "how many at most")
 	complete(cmd, "kind", "organization", "app", "credential", "product", "subscription", "tin", "submitter", "catalog",
-		"keys", "revocation", "platform", "operator_token")
+		"keys", "revocation", "platform", "operator_token", "node")
 	return cmd
 }
 

@@ -14,11 +14,24 @@ func (p *Program) keyCommand() *cobra.Command {
 }
 
 func keyTable(all ...api.Key) table {
-	t := table{header: []string{"KID", "ENVIRONMENT", "USE", "ALGORITHM", "STATE", "ACTIVATES", "RETIRES", "REVOKED"}}
+	t := table{header: []string{"KID", "ENVIRONMENT", "USE", "ALGORITHM", "STATE", "ACTIVATES", "RETIRES", "REVOKED", "KEPT", "SEALED UNDER"}}
 	for _, k := range all {
-		t.add(k.KID, k.Environment, k.Use, k.Algorithm, k.State, when(k.Activates), when(k.Retires), when(k.Revoked))
+		t.add(k.KID, k.Environment, k.Use, k.Algorithm, k.State, activates(k), when(k.Retires), when(k.Revoked), k.Kept, k.SealingKey)
 	}
 	return t
+}
+
+// activates says when a key begins to sign, or what it waits for.
+func activates(k api.Key) string {
+	switch {
+	case !k.Activates.IsZero():
+		return when(k.Activates)
+	case !k.Revoked.IsZero():
+		return ""
+	case len(k.WaitingFor) > 0:
+		return "waits since " + when(k.Created) + " for " + words(k.WaitingFor)
+	}
+	return "every node holds it"
 }
 
 func (p *Program) keyList() *cobra.Command {
@@ -58,7 +71,13 @@ func (p *Program) keyRotate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.answer(k, keyTable(k))
+			if err := p.answer(k, keyTable(k)); err != nil {
+				return err
+			}
+			if len(k.Revokes) > 0 {
+				p.note("note: every token is refused within a second that was signed with: %s", words(k.Revokes))
+			}
+			return nil
 		})
 	environmentFlag(cmd, &in.Environment, "`ENVIRONMENT` whose key it is")
 	need(cmd, "environment")

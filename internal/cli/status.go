@@ -25,6 +25,15 @@ func (p *Program) statusCommand() *cobra.Command {
 			for _, e := range s.Environments {
 				t.add(e.Name, words(e.URLs))
 				t.add(e.Name+" issuer", e.Issuer)
+				for _, k := range e.PendingKeys {
+					t.add(e.Name+" next "+k.Use+" key", k.KID+", "+activates(k))
+				}
+			}
+			for _, n := range s.Nodes {
+				t.add("node "+n.Name, n.State+", version "+n.Version+", seen "+when(n.Seen))
+			}
+			for _, k := range s.SealingKeys {
+				t.add("sealing key "+k.ID, k.State+", "+number(k.Keys)+" signing keys, "+number(k.InUse)+" in use")
 			}
 			return p.answer(s, t)
 		})

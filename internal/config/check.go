@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/keyring"
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
 
@@ -23,7 +24,7 @@ const maxPrefix = 16
 const longestLifetime = 48 * time.Hour
 
 // shortestLead is twice as long as a verifier may keep the key set.
-const shortestLead = 10 * time.Minute
+const shortestLead = 2 * keyring.MaxAge
 
 var (
 	environmentName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
@@ -94,7 +95,7 @@ func (e *Environment) check(bad func(where, format string, args ...any), where s
 		bad(where+".token_requests_per_second", "must not be negative; 0 is no limit")
 	}
 	if e.KeyLead < Duration(shortestLead) {
-		bad(where+".key_lead", "must be at least %s: verifiers keep the key set for five minutes", shortestLead)
+		bad(where+".key_lead", "must be at least %s: verifiers keep the key set for %s", shortestLead, keyring.MaxAge)
 	}
 	if e.KeyPeriod <= e.KeyLead {
 		bad(where+".key_period", "must be longer than key_lead")

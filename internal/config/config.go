@@ -37,8 +37,9 @@ type Database struct {
 
 // Keys are the secrets of the installation.
 type Keys struct {
-	Sealing Secret `yaml:"sealing" doc:"Seals signing keys at rest: at least 32 random bytes, in hex or base64."`
-	Hashing Secret `yaml:"hashing" doc:"Keys the hashes of client secrets: at least 32 random bytes, in hex or base64."`
+	Sealing    Secret   `yaml:"sealing" doc:"Seals signing keys at rest: at least 32 random bytes, in hex or base64."`
+	SealingOld []Secret `yaml:"sealing_old" doc:"Sealing keys that were replaced: they still open what they sealed, until everything is sealed anew."`
+	Hashing    Secret   `yaml:"hashing" doc:"Keys the hashes of client secrets: at least 32 random bytes, in hex or base64."`
 }
 
 // Listener is an address to listen at, and the certificate to do it with.
@@ -70,7 +71,7 @@ type Environment struct {
 	RotationOff       bool       `yaml:"rotation_off" doc:"Clients may not look at and rotate their own secrets, at /oauth2/credentials."`
 	TokenRequests     int        `yaml:"token_requests_per_second" doc:"How many tokens one client may ask for, a second; twice as many at once. Default: 0, no limit."`
 	KeyPeriod         Duration   `yaml:"key_period" doc:"How long a signing key signs; longer than key_lead. Default: 2160h, 90 days."`
-	KeyLead           Duration   `yaml:"key_lead" doc:"How long a key is published before it signs; longer than the 5 minutes for which others may keep the JWKS. Default: 1h."`
+	KeyLead           Duration   `yaml:"key_lead" doc:"How long a key is published before it signs, at the least; twice the 5 minutes for which others may keep the JWKS, or more. It signs later if a node does not hold it yet. Default: 1h."`
 	TokenEndpoints    []Endpoint `yaml:"token_endpoints" doc:"The token endpoints. Default: the five of the wire contract."`
 	V1                V1         `yaml:"v1" doc:"The v1 dialect, which exists for migration only."`
 	MissingTokenIs400 bool       `yaml:"missing_token_is_400" doc:"Answer 400 instead of 401 to a call without a token."`

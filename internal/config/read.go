@@ -81,6 +81,9 @@ func (c *Config) resolve(folder string) {
 		&c.Data, &c.Database.SQLite, &c.Database.Postgres.File, &c.Keys.Sealing.File, &c.Keys.Hashing.File, &c.Log.File,
 		&c.Management.TLS.Certificate, &c.Management.TLS.Key, &c.Portal.TLS.Certificate, &c.Portal.TLS.Key,
 	}
+	for i := range c.Keys.SealingOld {
+		paths = append(paths, &c.Keys.SealingOld[i].File)
+	}
 	for _, e := range c.Environments {
 		if e != nil {
 			paths = append(paths, &e.TLS.Certificate, &e.TLS.Key, &e.MutualTLS.TLS.Certificate, &e.MutualTLS.TLS.Key)

@@ -20,6 +20,8 @@ type (
 	Subscription string
 	// OperatorToken identifies a token of the management API: op_….
 	OperatorToken string
+	// Node identifies one run of the program: node_….
+	Node string
 )
 
 // NewOrg returns a fresh organization id.
@@ -36,6 +38,9 @@ func NewSubscription() Subscription { return Subscription("sub_" + random()) }
 
 // NewOperatorToken returns a fresh operator token id.
 func NewOperatorToken() OperatorToken { return OperatorToken("op_" + random()) }
+
+// NewNode returns a fresh node id.
+func NewNode() Node { return Node("node_" + random()) }
 
 // NewClientID returns a fresh client_id: 32 lower-case letters and digits, the
 // shape that deployed clients already store.

@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -43,8 +44,9 @@ type Key struct {
 	// The private half is behind a function because fmt, given a verb that does
 	// not fit, prints what unexported fields point to, and an Ed25519 key is a
 	// slice of bytes.
-	private func() crypto.Signer
-	headers headers
+	private   func() crypto.Signer
+	headers   headers
+	reference string // of a key in a vault; else empty
 }
 
 // headers are the encoded JOSE headers that the key signs under.
@@ -93,7 +95,7 @@ func (k *Key) Sign(dst, signingInput []byte) ([]byte, error) {
 	case ed25519.PrivateKey: // RFC 8037 §3.1
 		signature = ed25519.Sign(private, signingInput)
 	default:
-		err = errors.New("no private half")
+		signature, err = k.signElsewhere(private, signingInput)
 	}
 	if err != nil {
 		return dst, fmt.Errorf("sign with key %s: %w", k.KID, err)
@@ -128,21 +130,21 @@ func (k Key) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%s key %s", k.Algorit
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.KID) }
 
 // NewKey makes a private key of RSA (2048 to 4096 bits), P-256 or Ed25519 ready for
-// use. A ring does that by itself.
+// use, whether it is in memory or signs elsewhere. A ring does that by itself.
 func NewKey(use Use, private crypto.Signer) (*Key, error) {
 	key := &Key{Use: use, Public: private.Public(), private: func() crypto.Signer { return private }}
-	switch private := private.(type) {
-	case *rsa.PrivateKey:
-		if bits := private.N.BitLen(); bits < rsaBits || bits > 2*rsaBits {
+	switch public := key.Public.(type) {
+	case *rsa.PublicKey:
+		if bits := public.N.BitLen(); bits < rsaBits || bits > 2*rsaBits {
 			return nil, fmt.Errorf("an RSA key of %d bits", bits)
 		}
 		key.Algorithm = RS256
-	case *ecdsa.PrivateKey:
-		if private.Curve != elliptic.P256() {
+	case *ecdsa.PublicKey:
+		if public.Curve != elliptic.P256() {
 			return nil, errors.New("an EC key that is not on P-256")
 		}
 		key.Algorithm = ES256
-	case ed25519.PrivateKey:
+	case ed25519.PublicKey:
 		key.Algorithm = EdDSA
 	default:
 		return nil, fmt.Errorf("a key of type %T", private)
@@ -162,8 +164,14 @@ func (k *Key) header(typ string) string {
 		[]byte(`{"alg":"` + string(k.Algorithm) + `","kid":"` + k.KID + `","typ":"` + typ + `"}`))
 }
 
-// generate makes a key.
-func generate(use Use, alg Algorithm) (*Key, error) {
+// generate makes a key, in the vault if there is one.
+func (r *Ring) generate(ctx context.Context, use Use, alg Algorithm) (*Key, error) {
+	if alg != RS256 && alg != ES256 && alg != EdDSA {
+		return nil, errAlgorithm(alg)
+	}
+	if r.cfg.Vault != nil {
+		return makeElsewhere(ctx, r.cfg.Vault, use, alg)
+	}
 	var (
 		private crypto.Signer
 		err     error
@@ -175,8 +183,6 @@ func generate(use Use, alg Algorithm) (*Key, error) {
 		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case EdDSA:
 		_, private, err = ed25519.GenerateKey(rand.Reader)
-	default:
-		return nil, errAlgorithm(alg)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make a signing key: %w", err)
@@ -195,32 +201,32 @@ func (s Sealer) record(env market.Environment, key *Key) (Record, error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("encode a public key: %w", err)
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key.private())
-	if err != nil {
-		return Record{}, fmt.Errorf("encode a private key: %w", err)
+	what, plain := byte(sealedReference), []byte(key.reference)
+	if key.reference == "" {
+		what = sealedKey
+		if plain, err = x509.MarshalPKCS8PrivateKey(key.private()); err != nil {
+			return Record{}, fmt.Errorf("encode a private key: %w", err)
+		}
 	}
 	return Record{
 		KID: key.KID, Environment: env, Use: key.Use, Algorithm: key.Algorithm,
-		Public: public, Sealed: s.seal(env, key.Use, key.KID, private),
+		Public: public, Sealed: s.seal(what, env, key.Use, key.KID, plain),
 	}, nil
 }
 
-// key unseals a record of env. Only what was sealed is believed: the record's
-// other columns must agree with it.
-func (s Sealer) key(env market.Environment, record Record) (*Key, error) {
-	der, err := s.open(env, record.Use, record.KID, record.Sealed)
+// key unseals a record. Only what was sealed is believed: the record's other
+// columns must agree with it.
+func (r *Ring) key(ctx context.Context, record Record) (*Key, error) {
+	what, plain, err := r.cfg.Sealer.open(r.cfg.Environment, record.Use, record.KID, record.Sealed)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := x509.ParsePKCS8PrivateKey(der)
-	if err != nil {
-		return nil, errors.New("the sealed key is not PKCS #8") // err could quote the key
+	var key *Key
+	if what == sealedReference {
+		key, err = openElsewhere(ctx, r.cfg.Vault, record.Use, string(plain))
+	} else {
+		key, err = parseKey(record.Use, plain)
 	}
-	private, ok := parsed.(crypto.Signer)
-	if !ok {
-		return nil, errors.New("the sealed key cannot sign")
-	}
-	key, err := NewKey(record.Use, private)
 	if err != nil {
 		return nil, err
 	}
@@ -232,4 +238,17 @@ func (s Sealer) key(env market.Environment, record Record) (*Key, error) {
 		return nil, errors.New("the record's kid, algorithm or public key is not that of the sealed key")
 	}
 	return key, nil
+}
+
+// parseKey reads a private key that was sealed.
+func parseKey(use Use, der []byte) (*Key, error) {
+	parsed, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, errors.New("the sealed key is not PKCS #8") // err could quote the key
+	}
+	private, ok := parsed.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("the sealed key cannot sign")
+	}
+	return NewKey(use, private)
 }

@@ -21,6 +21,7 @@ type memory struct {
 	actors  []market.Actor
 	down    error
 	twice   bool // run every change twice, as an engine may
+	nodes   []market.Node
 }
 
 func (m *memory) SigningKeys(_ context.Context, env market.Environment) ([]keyring.Record, error) {
@@ -29,20 +30,40 @@ func (m *memory) SigningKeys(_ context.Context, env market.Environment) ([]keyri
 	return slices.Clone(m.records[env]), m.down
 }
 
+func (m *memory) Nodes(context.Context) ([]market.Node, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.nodes), m.down
+}
+
+// tell writes a node's row.
+func (m *memory) tell(n market.Node) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i := slices.IndexFunc(m.nodes, func(other market.Node) bool { return other.ID == n.ID }); i >= 0 {
+		m.nodes[i] = n
+		return
+	}
+	m.nodes = append(m.nodes, n)
+}
+
 func (m *memory) UpdateSigningKeys(_ context.Context, actor market.Actor, env market.Environment,
-	change func([]keyring.Record) ([]keyring.Record, market.Change, error),
+	change func(keyring.Stored) ([]keyring.Record, market.Change, error),
 ) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.down != nil {
 		return m.down
 	}
+	stored := func() keyring.Stored {
+		return keyring.Stored{Keys: slices.Clone(m.records[env]), Nodes: slices.Clone(m.nodes)}
+	}
 	if m.twice {
-		if _, _, err := change(slices.Clone(m.records[env])); err != nil {
+		if _, _, err := change(stored()); err != nil {
 			return err
 		}
 	}
-	put, done, err := change(slices.Clone(m.records[env]))
+	put, done, err := change(stored())
 	if err != nil || len(put) == 0 {
 		return err
 	}

@@ -10,21 +10,26 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
 
-// node is a ring whose clock is a little off, and which may not have heard the
-// news yet.
+// node is a ring whose clock is a little off, and which may have lost the store.
 type node struct {
 	ring    *keyring.Ring
+	id      id.Node
 	skew    time.Duration
 	clock   *clock
+	cut     bool              // it neither hears nor tells
 	heard   time.Time         // when it last reloaded
 	keysets map[uint64]string // by generation
 }
 
 func (n *node) now() time.Time { return n.clock.now().Add(n.skew) }
+
+// serves reports whether the node still decides by what it knows.
+func (n *node) serves() bool { return n.clock.now().Sub(n.heard) <= staleLimit }
 
 // issued is a token: what matters of it here.
 type issued struct {
@@ -32,20 +37,32 @@ type issued struct {
 	expires time.Time // by the clocks of those who read it
 }
 
-// world is some nodes on one store.
-type world struct {
-	t       *rapid.T
-	clock   *clock
-	store   *memory
-	nodes   []*node
-	tokens  []issued
-	life    time.Duration
-	lead    time.Duration
-	atOnce  map[string]time.Time // keys that signed when they were made: nobody could know them before
-	revoked map[string]bool
+// copied is what a verifier elsewhere keeps of a JWKS.
+type copied struct {
+	from int
+	at   time.Time
+	kids []string
 }
 
-const readersLeeway = 30 * time.Second
+// world is some nodes on one store.
+type world struct {
+	t         *rapid.T
+	clock     *clock
+	store     *memory
+	nodes     []*node
+	verifiers []copied
+	tokens    []issued
+	life      time.Duration
+	lead      time.Duration
+	atOnce    map[string]time.Time // keys that signed when they were made: nobody could know them before
+	revoked   map[string]bool
+}
+
+const (
+	readersLeeway = 30 * time.Second
+	staleLimit    = 15 * time.Minute
+	beat          = 20 * time.Second
+)
 
 func (w *world) try(_ any, err error) {
 	if err != nil && code(err) == "" {
@@ -54,10 +71,11 @@ func (w *world) try(_ any, err error) {
 }
 
 // TestNoTokenFailsWhileKeysRotate holds that through any mixture of rotations,
-// revocations, clock skew and late news, every node verifies every token until
-// it has expired, unless its key was revoked; that a revoked key verifies
-// nothing on a node that heard; that there is always a key to sign with; and that
-// a generation stands for one set of keys.
+// revocations, clock skew and lost stores, every node that serves, and whoever
+// keeps a JWKS for as long as it may, verifies every token until it has expired,
+// unless its key was revoked; that a revoked key verifies nothing on a node that
+// heard; that there is always a key to sign with; and that a generation stands for
+// one set of keys.
 func TestNoTokenFailsWhileKeysRotate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &world{
@@ -65,50 +83,102 @@ func TestNoTokenFailsWhileKeysRotate(t *testing.T) {
 			atOnce: map[string]time.Time{}, revoked: map[string]bool{},
 		}
 		for range rapid.IntRange(1, 3).Draw(t, "nodes") {
-			n := &node{clock: w.clock, keysets: map[uint64]string{}}
-			n.skew = time.Duration(rapid.IntRange(-10_000, 10_000).Draw(t, "skew")) * time.Millisecond
-			c := config(t, w.store, w.clock)
-			c.Now, c.TokenLifetime, c.Lead, c.Period = n.now, w.life, w.lead, 6*time.Hour
-			n.ring, n.heard = open(t, c), w.clock.now()
-			w.nodes = append(w.nodes, n)
+			w.join()
+		}
+		for range 2 {
+			w.verifiers = append(w.verifiers, copied{from: rapid.IntRange(0, len(w.nodes)-1).Draw(t, "reads")})
 		}
 		ctx := context.Background()
 		pick := func() *node { return w.nodes[rapid.IntRange(0, len(w.nodes)-1).Draw(t, "node")] }
+		online := func() *node {
+			n := pick()
+			if n.cut {
+				w.mend(n)
+			}
+			return n
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"": func(*rapid.T) { w.check() },
 			"time passes": func(t *rapid.T) {
-				step := time.Duration(rapid.Int64Range(1, int64(3*time.Hour/time.Millisecond)).Draw(t, "ms")) * time.Millisecond
-				for step > 0 { // news takes half a lead time at most
-					d := min(step, w.lead/2)
+				step := time.Duration(rapid.Int64Range(1, int64(90*time.Minute/time.Millisecond)).Draw(t, "ms")) * time.Millisecond
+				for i := 0; step > 0; i++ {
+					d := min(step, beat)
 					w.clock.advance(d)
 					step -= d
-					for _, n := range w.nodes {
-						if w.clock.now().Sub(n.heard) >= w.lead/2 {
-							w.hear(n)
-						}
+					w.live()
+					if i%10 == 0 {
+						w.check()
 					}
-					w.check()
 				}
 			},
-			"a node hears":      func(*rapid.T) { w.hear(pick()) },
-			"a node ticks":      func(*rapid.T) { w.try(nil, pick().ring.Tick(ctx)) },
-			"someone rotates":   func(*rapid.T) { w.try(pick().ring.Rotate(ctx, operator, keyring.UseToken, "", false)) },
-			"an emergency":      func(*rapid.T) { w.try(pick().ring.Rotate(ctx, operator, keyring.UseToken, "", true)) },
-			"someone revokes":   func(t *rapid.T) { w.revoke(pick()) },
-			"a token is issued": func(*rapid.T) { w.issue(pick()) },
-			"another is issued": func(*rapid.T) { w.issue(pick()) },
+			"a node joins": func(*rapid.T) {
+				if len(w.nodes) < 4 {
+					w.join()
+				}
+			},
+			"a node loses the store":  func(*rapid.T) { pick().cut = true },
+			"a node finds it again":   func(*rapid.T) { w.mend(pick()) },
+			"nodes tick":              func(*rapid.T) { w.tick() },
+			"someone rotates":         func(*rapid.T) { w.try(online().ring.Rotate(ctx, operator, keyring.UseToken, "", false)) },
+			"an emergency":            func(*rapid.T) { w.try(online().ring.Rotate(ctx, operator, keyring.UseToken, "", true)) },
+			"someone revokes":         func(t *rapid.T) { w.revoke(online()) },
+			"a token is issued":       func(*rapid.T) { w.issue(pick()) },
+			"another is issued":       func(*rapid.T) { w.issue(pick()) },
+			"a verifier asks another": func(*rapid.T) { w.verifiers[0].from++ },
 		})
 	})
 }
 
-// hear reloads a node.
+// join starts a node, which tells of itself before it reads the keys.
+func (w *world) join() {
+	n := &node{clock: w.clock, id: id.NewNode(), keysets: map[uint64]string{}}
+	n.skew = time.Duration(rapid.IntRange(-10_000, 10_000).Draw(w.t, "skew")) * time.Millisecond
+	c := config(w.t, w.store, w.clock)
+	c.Now, c.TokenLifetime, c.Lead, c.Period, c.MaxStale = n.now, w.life, w.lead, 6*time.Hour, staleLimit
+	w.store.tell(market.Node{ID: n.id, Seen: n.now(), MaxStale: staleLimit, SealingKeys: c.Sealer.IDs()})
+	n.ring = open(w.t, c)
+	w.nodes = append(w.nodes, n)
+	w.hear(n)
+}
+
+// hear reloads a node, which tells then what it holds.
 func (w *world) hear(n *node) {
 	w.try(nil, n.ring.Reload(context.Background()))
 	n.heard = w.clock.now()
+	w.store.tell(market.Node{
+		ID: n.id, Seen: n.now(), MaxStale: staleLimit,
+		Keys: map[market.Environment][]string{market.Sandbox: n.ring.Held()}, SealingKeys: sealer(w.t, sealingKey).IDs(),
+	})
+}
+
+func (w *world) mend(n *node) {
+	n.cut = false
+	w.hear(n)
+}
+
+// live is what happens by itself.
+func (w *world) live() {
+	for _, n := range w.nodes {
+		if !n.cut {
+			w.hear(n)
+		}
+	}
+	w.tick()
+}
+
+func (w *world) tick() {
+	for _, n := range w.nodes {
+		if !n.cut {
+			w.try(nil, n.ring.Tick(context.Background()))
+		}
+	}
 }
 
 // issue has a node sign a token.
 func (w *world) issue(n *node) {
+	if !n.serves() {
+		return
+	}
 	key := n.ring.Signer(keyring.UseToken)
 	if key == nil {
 		w.t.Fatalf("nothing signs")
@@ -123,7 +193,7 @@ func (w *world) revoke(n *node) {
 	w.try(n.ring.Revoke(context.Background(), operator, records[i].KID))
 }
 
-// check holds the invariants at this instant, on every node.
+// check holds the invariants at this instant, on every node that serves.
 func (w *world) check() {
 	for _, record := range w.store.records[market.Sandbox] {
 		if !record.Revoked.IsZero() {
@@ -133,7 +203,13 @@ func (w *world) check() {
 			w.atOnce[record.KID] = w.clock.now()
 		}
 	}
+	for i := range w.verifiers {
+		w.checkVerifier(&w.verifiers[i])
+	}
 	for i, n := range w.nodes {
+		if !n.serves() {
+			continue
+		}
 		if n.ring.Signer(keyring.UseToken) == nil || n.ring.Signer(keyring.UseIdentity) == nil {
 			w.t.Fatalf("node %d has nothing to sign with", i)
 		}
@@ -155,6 +231,37 @@ func (w *world) check() {
 			w.t.Fatalf("node %d: generation %d was %s, is %s", i, n.ring.Generation(), was, is)
 		}
 		n.keysets[n.ring.Generation()] = is
+	}
+}
+
+// checkVerifier holds that a copy of the JWKS, kept no longer than it may be,
+// verifies what it must.
+func (w *world) checkVerifier(v *copied) {
+	now := w.clock.now()
+	if len(v.kids) == 0 || now.Sub(v.at) >= w.nodes[0].ring.MaxAge() {
+		for range w.nodes {
+			n := w.nodes[v.from%len(w.nodes)]
+			if n.serves() {
+				v.at, v.kids = now, kids(w.t, n.ring, keyring.UseToken)
+				break
+			}
+			v.from++
+		}
+		if v.at != now {
+			return // nobody answers
+		}
+	}
+	for _, token := range w.tokens {
+		if made, ok := w.atOnce[token.kid]; ok && !made.Before(v.at) {
+			continue
+		}
+		n := w.nodes[v.from%len(w.nodes)]
+		if ok := n.heard.After(w.atOnce[token.kid]); !ok {
+			continue
+		}
+		if now.Before(token.expires) && !w.revoked[token.kid] && !slices.Contains(v.kids, token.kid) {
+			w.t.Fatalf("a copy of the JWKS, %v old, lacks the key of a token that lasts until %v; keys:\n%s", now.Sub(v.at), token.expires, w)
+		}
 	}
 }
 

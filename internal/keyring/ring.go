@@ -17,6 +17,7 @@ import (
 type Config struct {
 	Store       Store
 	Sealer      Sealer
+	Vault       Vault // where new keys are made; nil: in memory, sealed in the store
 	Environment market.Environment
 	Algorithm   Algorithm // of the first token key; default RS256
 	// TokenLifetime is the longest that any token lives. A superseded key
@@ -25,11 +26,19 @@ type Config struct {
 	// Leeway is what a token is accepted after its end, plus what the nodes'
 	// clocks differ by; default one minute.
 	Leeway time.Duration
-	Lead   time.Duration // how long a key is published before it signs; default 1 hour
+	// MaxStale is how long this node goes on without the store, and so with the
+	// keys that it knows, before it refuses everything.
+	MaxStale time.Duration
+	// Lead is how long a key is published before it signs, at the least; default
+	// 1 hour. A JWKS may be kept for half of it, and no longer than [MaxAge].
+	Lead   time.Duration
 	Period time.Duration // how long a key signs; default 90 days
 	Now    func() time.Time
 	Logger *slog.Logger // default: none
 }
+
+// MaxAge is how long a verifier may keep a JWKS.
+const MaxAge = 5 * time.Minute
 
 // The defaults of Config.
 const (
@@ -55,10 +64,10 @@ func (c Config) check() (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	switch {
-	case c.Store == nil || c.Now == nil || c.Sealer.aead == nil || c.Environment == "":
+	case c.Store == nil || c.Now == nil || len(c.Sealer.keys) == 0 || c.Environment == "":
 		return c, errors.New("keyring: Store, Sealer, Environment and Now must be set")
-	case c.TokenLifetime <= 0 || c.Leeway < 0 || c.Lead < 0 || c.Period <= c.Lead:
-		return c, errors.New("keyring: TokenLifetime must be more than nothing, Leeway and Lead not less, Period more than Lead")
+	case c.TokenLifetime <= 0 || c.Leeway < 0 || c.Lead < 0 || c.MaxStale < 0 || c.Period <= c.Lead:
+		return c, errors.New("keyring: TokenLifetime must be more than nothing, Leeway, Lead and MaxStale not less, Period more than Lead")
 	case c.Algorithm != RS256 && c.Algorithm != ES256 && c.Algorithm != EdDSA:
 		return c, errAlgorithm(c.Algorithm)
 	}
@@ -97,8 +106,8 @@ func Reset(ctx context.Context, c Config, actor market.Actor) (*Ring, error) {
 		return nil, err
 	}
 	r := &Ring{cfg: c}
-	err = r.update(ctx, actor, func(records []Record) (put []Record, _ market.Change, _ error) {
-		for _, record := range records {
+	err = r.update(ctx, actor, func(stored Stored) (put []Record, _ market.Change, _ error) {
+		for _, record := range stored.Keys {
 			if record.Revoked.IsZero() {
 				record.Revoked = r.now()
 				put = append(put, record)
@@ -119,8 +128,9 @@ func Reset(ctx context.Context, c Config, actor market.Actor) (*Ring, error) {
 	return r, nil
 }
 
-// Reload reads the keys again; the change feed says when ([market.KindKeys]). On
-// an error the ring goes on with the keys that it has.
+// Reload reads the keys again; the change feed says when ([market.KindKeys]). If
+// they cannot be read the ring goes on with those that it has; if one of them
+// cannot be opened, with the others, and the error says which.
 func (r *Ring) Reload(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -134,17 +144,23 @@ func (r *Ring) Reload(ctx context.Context) error {
 // install replaces the set. The caller holds mu.
 func (r *Ring) install(ctx context.Context, records []Record) error {
 	old := r.set.Load()
-	if old != nil && sameRecords(old.records, records) {
+	same := old != nil && sameRecords(old.records, records)
+	if same && old.whole {
+		if !sameSeals(old.records, records) { // nothing to open again
+			next := *old
+			next.records = records
+			r.set.Store(&next)
+		}
 		return nil
 	}
-	next, err := buildSet(r.cfg.Sealer, r.cfg.Environment, records, old, r.nowMilli())
-	if err != nil {
+	next, err := r.build(ctx, records, old)
+	if next == nil || err != nil && (old == nil || same && len(next.keys) == len(old.keys)) {
 		return err
 	}
 	r.set.Store(next)
 	r.cfg.Logger.InfoContext(ctx, "signing keys in use", "environment", r.cfg.Environment,
 		"keys", len(next.keys), "generation", next.generation)
-	return nil
+	return err
 }
 
 // Signer returns the key that signs now: the newest one whose time has come. It
@@ -172,6 +188,10 @@ func (r *Ring) JWKS(use Use) (body []byte, etag string) {
 	return []byte(`{"keys":[]}`), `"none"`
 }
 
+// MaxAge is how long a verifier may keep the JWKS: short enough that a key has
+// been in every copy for as long again when it begins to sign.
+func (r *Ring) MaxAge() time.Duration { return min(MaxAge, r.cfg.Lead/2) }
+
 // Generation is another number whenever Lookup may answer otherwise than before.
 func (r *Ring) Generation() uint64 {
 	now, s := r.nowMilli(), r.set.Load()
@@ -185,7 +205,7 @@ func (r *Ring) Generation() uint64 {
 }
 
 // Records returns every key that the environment has had, oldest first, without
-// their sealed halves.
+// their sealed halves but with what is known of those.
 func (r *Ring) Records(ctx context.Context) ([]Record, error) {
 	records, err := r.cfg.Store.SigningKeys(ctx, r.cfg.Environment)
 	if err != nil {
@@ -193,9 +213,17 @@ func (r *Ring) Records(ctx context.Context) ([]Record, error) {
 	}
 	records = slices.Clone(records)
 	for i := range records {
-		records[i].Sealed = nil
+		records[i] = unsealed(records[i])
 	}
 	return records, nil
+}
+
+// unsealed is a record to hand out.
+func unsealed(record Record) Record {
+	record.SealingKey = sealedUnder(record)
+	record.InVault = len(record.Sealed) > 0 && record.Sealed[0] == sealedReference
+	record.Sealed = nil
+	return record
 }
 
 func (r *Ring) nowMilli() int64 { return r.cfg.Now().UnixMilli() }

@@ -34,6 +34,24 @@ func (rs Rings) Keys(ctx context.Context, env market.Environment) ([]Record, err
 	return r.Records(ctx)
 }
 
+// Waiting is [Ring.Waiting] in the environment of a key.
+func (rs Rings) Waiting(ctx context.Context, record Record) ([]market.Node, error) {
+	r, err := rs.ring(record.Environment)
+	if err != nil {
+		return nil, err
+	}
+	return r.Waiting(ctx, record)
+}
+
+// SealingKeys lists the ids of the sealing keys that the rings have; the first
+// one's seals.
+func (rs Rings) SealingKeys() []string {
+	for _, r := range rs { // they share them
+		return r.cfg.Sealer.IDs()
+	}
+	return nil
+}
+
 // Rotate is [Ring.Rotate] in an environment.
 func (rs Rings) Rotate(ctx context.Context, actor market.Actor, env market.Environment, use Use, alg Algorithm, emergency bool) (Record, error) {
 	r, err := rs.ring(env)

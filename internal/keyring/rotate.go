@@ -18,8 +18,10 @@ type rotation struct {
 }
 
 // Rotate starts the replacement of the key that signs. The new key, which it
-// returns, is published now and signs after the lead time; the present one
-// verifies until its last token has expired. alg empty keeps the algorithm.
+// returns, is published now, and signs when the lead time is over and every node
+// has held it for as long as a JWKS is kept ([Ring.Tick] decides that); the
+// present one verifies until its last token has expired. alg empty keeps the
+// algorithm.
 //
 // In an emergency, the present key being known to others, the new key signs at
 // once and all others of that use are revoked: every token issued under them is
@@ -34,19 +36,26 @@ func (r *Ring) Rotate(ctx context.Context, actor market.Actor, use Use, alg Algo
 	return r.rotate(ctx, actor, rotation{use: use, alg: alg, emergency: emergency})
 }
 
-// Tick makes the keys that are missing, and starts the rotations that are due: a
+// Tick makes the keys that are missing, starts the rotations that are due (a
 // key's successor is published so that it signs when the period of the present
-// one ends. Any number of nodes may call it at any time.
+// one ends), decides when a key that all nodes hold will sign, and seals anew
+// what is sealed under a sealing key that was replaced. Any number of nodes may
+// call it at any time.
 func (r *Ring) Tick(ctx context.Context) error {
 	for _, use := range uses() {
-		if !r.due(r.set.Load().records, use, r.now()) {
-			continue
+		records, now := r.set.Load().records, r.now()
+		var err error
+		switch {
+		case r.due(records, use, now):
+			_, err = r.rotate(ctx, market.System, rotation{use: use, onlyIfDue: true})
+		case undecided(records, use, now) != nil:
+			err = r.activate(ctx, use)
 		}
-		if _, err := r.rotate(ctx, market.System, rotation{use: use, onlyIfDue: true}); err != nil {
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.sealAnew(ctx)
 }
 
 // due reports whether a use lacks a key or will soon.
@@ -61,50 +70,53 @@ func (r *Ring) due(records []Record, use Use, now time.Time) bool {
 func (r *Ring) rotate(ctx context.Context, actor market.Actor, ro rotation) (Record, error) {
 	var (
 		result Record
-		made   = map[Algorithm]Record{} // to make an RSA key takes long; the change may run again
+		made   = map[Algorithm]*Key{} // to make an RSA key takes long; the change may run again
 	)
-	fresh := func(alg Algorithm) (Record, error) {
-		if record, ok := made[alg]; ok {
-			return record, nil
+	fresh := func(alg Algorithm) (*Key, error) {
+		if key, ok := made[alg]; ok {
+			return key, nil
 		}
-		key, err := generate(ro.use, alg)
-		if err != nil {
-			return Record{}, err
+		key, err := r.generate(ctx, ro.use, alg)
+		if err == nil {
+			made[alg] = key
 		}
-		made[alg], err = r.cfg.Sealer.record(r.cfg.Environment, key)
-		return made[alg], err
+		return key, err
 	}
 	// Made before the store's lock is taken: its algorithm may be guessed wrong,
 	// then another is made.
 	if _, err := fresh(r.algorithm(ro, signing(r.set.Load().records, ro.use, r.now()))); err != nil {
 		return Record{}, err
 	}
-	err := r.update(ctx, actor, func(records []Record) ([]Record, market.Change, error) {
+	err := r.update(ctx, actor, func(stored Stored) ([]Record, market.Change, error) {
 		now := r.now()
 		result = Record{}
-		if ro.onlyIfDue && !r.due(records, ro.use, now) {
+		if ro.onlyIfDue && !r.due(stored.Keys, ro.use, now) {
 			return nil, market.Change{}, nil
 		}
-		record, err := fresh(r.algorithm(ro, signing(records, ro.use, now)))
+		present := signing(stored.Keys, ro.use, now)
+		key, err := fresh(r.algorithm(ro, present))
 		if err != nil {
 			return nil, market.Change{}, err
 		}
-		put, err := r.replace(records, record, ro, now)
+		record, err := r.cfg.Sealer.knownTo(r.serving(stored.Nodes, now)).record(r.cfg.Environment, key)
+		if err != nil {
+			return nil, market.Change{}, err
+		}
+		put, err := r.replace(stored, record, ro, now)
 		if err != nil {
 			return nil, market.Change{}, err
 		}
 		result = put[len(put)-1]
 		action := "rotate"
-		if len(put) == 1 {
+		if present == nil {
 			action = "create"
 		}
-		return put, r.change(action, result, put[:len(put)-1], ro.emergency), nil
+		return put, r.change(action, result, put[:len(put)-1]), nil
 	})
 	if err != nil {
 		return Record{}, fmt.Errorf("rotate the %s signing key of %s: %w", ro.use, r.cfg.Environment, err)
 	}
-	result.Sealed = nil
-	return result, nil
+	return unsealed(result), nil
 }
 
 // algorithm is that of the key to make.
@@ -118,16 +130,15 @@ func (r *Ring) algorithm(ro rotation, present *Record) Algorithm {
 	return r.firstAlgorithm(ro.use)
 }
 
-// replace decides the times: it returns the records that change, and last the
-// new one.
-func (r *Ring) replace(records []Record, fresh Record, ro rotation, now time.Time) ([]Record, error) {
+// replace returns the records that change, and last the new one.
+func (r *Ring) replace(stored Stored, fresh Record, ro rotation, now time.Time) ([]Record, error) {
 	var put []Record
 	fresh.Created, fresh.Activates = now, now
-	present, next := signing(records, ro.use, now), pending(records, ro.use, now)
+	present, next := signing(stored.Keys, ro.use, now), pending(stored.Keys, ro.use, now)
 	switch {
 	case ro.emergency:
-		for _, record := range records {
-			if record.Use == ro.use && live(record, now) {
+		for _, record := range stored.Keys {
+			if record.Use == ro.use && record.live(now) {
 				record.Revoked = now
 				put = append(put, record)
 			}
@@ -135,14 +146,11 @@ func (r *Ring) replace(records []Record, fresh Record, ro rotation, now time.Tim
 	case next != nil:
 		return nil, &market.Error{
 			Code:   market.Conflict,
-			Public: fmt.Sprintf("a rotation is under way: key %s is published and signs from %s", next.KID, next.Activates.Format(time.RFC3339)),
+			Public: "a rotation is under way: key " + next.KID + " is published and " + r.prospect(*next, stored.Nodes, now),
 			Hint:   "wait for it, revoke that key, or rotate as an emergency",
 		}
 	case present != nil:
-		fresh.Activates = now.Add(r.cfg.Lead)
-		superseded := *present
-		superseded.Retires = fresh.Activates.Add(r.cfg.TokenLifetime + r.cfg.Leeway)
-		put = append(put, superseded)
+		fresh.Activates = time.Time{} // see activate
 	}
 	return append(put, fresh), nil
 }
@@ -152,8 +160,8 @@ func (r *Ring) replace(records []Record, fresh Record, ro rotation, now time.Tim
 // emergency. Revoking a key that has not signed yet calls the rotation off.
 func (r *Ring) Revoke(ctx context.Context, actor market.Actor, kid string) (Record, error) {
 	var result Record
-	err := r.update(ctx, actor, func(records []Record) ([]Record, market.Change, error) {
-		now := r.now()
+	err := r.update(ctx, actor, func(stored Stored) ([]Record, market.Change, error) {
+		now, records := r.now(), stored.Keys
 		i := slices.IndexFunc(records, func(record Record) bool { return record.KID == kid })
 		if i < 0 {
 			return nil, market.Change{}, market.Missing("signing key", kid)
@@ -177,25 +185,24 @@ func (r *Ring) Revoke(ctx context.Context, actor market.Actor, kid string) (Reco
 			put = append(put, staying)
 		}
 		result.Revoked = now
-		return append(put, result), r.change("revoke", result, nil, false), nil
+		return append(put, result), r.change("revoke", result, nil), nil
 	})
 	if err != nil {
 		return Record{}, fmt.Errorf("revoke a signing key of %s: %w", r.cfg.Environment, err)
 	}
-	result.Sealed = nil
-	return result, nil
+	return unsealed(result), nil
 }
 
 // update changes the stored keys and installs what they have become. Reloads
 // wait meanwhile, so that none can put an older state over it.
-func (r *Ring) update(ctx context.Context, actor market.Actor, change func([]Record) ([]Record, market.Change, error)) error {
+func (r *Ring) update(ctx context.Context, actor market.Actor, change func(Stored) ([]Record, market.Change, error)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var after []Record
 	err := r.cfg.Store.UpdateSigningKeys(ctx, actor, r.cfg.Environment,
-		func(records []Record) ([]Record, market.Change, error) {
-			put, done, err := change(records)
-			after = slices.Clone(records)
+		func(stored Stored) ([]Record, market.Change, error) {
+			put, done, err := change(stored)
+			after = slices.Clone(stored.Keys)
 			for _, record := range put {
 				if i := slices.IndexFunc(after, func(r Record) bool { return r.KID == record.KID }); i >= 0 {
 					after[i] = record
@@ -212,15 +219,15 @@ func (r *Ring) update(ctx context.Context, actor market.Actor, change func([]Rec
 }
 
 // change is how a change of keys is recorded.
-func (r *Ring) change(action string, record Record, others []Record, emergency bool) market.Change {
+func (r *Ring) change(action string, record Record, others []Record) market.Change {
 	detail := map[string]any{
 		"environment": string(r.cfg.Environment), "use": string(record.Use), "algorithm": string(record.Algorithm),
 	}
-	if action != "revoke" {
+	if action != "revoke" && !record.Activates.IsZero() {
 		detail["activates"] = record.Activates.Format(time.RFC3339)
 	}
 	for _, other := range others {
-		if emergency {
+		if !other.Revoked.IsZero() {
 			revoked, _ := detail["revokes"].([]string)
 			detail["revokes"] = append(revoked, other.KID)
 		} else {
@@ -233,20 +240,15 @@ func (r *Ring) change(action string, record Record, others []Record, emergency b
 	}
 }
 
-// live reports whether a key is neither retired nor revoked.
-func live(record Record, now time.Time) bool {
-	return record.Revoked.IsZero() && (record.Retires.IsZero() || now.Before(record.Retires))
-}
-
 // signing returns the record of the key that signs, as [Ring.Signer] chooses it.
 func signing(records []Record, use Use, now time.Time) *Record {
 	var newest, first *Record
 	for i := range records {
 		record := &records[i]
-		if record.Use != use || !live(*record, now) {
+		if record.Use != use || !record.live(now) {
 			continue
 		}
-		if !now.Before(record.Activates) && (newest == nil || !before(record, newest)) {
+		if record.begun(now) && (newest == nil || !before(record, newest)) {
 			newest = record
 		}
 		if first == nil || before(record, first) {
@@ -263,15 +265,26 @@ func signing(records []Record, use Use, now time.Time) *Record {
 func pending(records []Record, use Use, now time.Time) *Record {
 	present := signing(records, use, now)
 	for i := range records {
-		if record := &records[i]; record.Use == use && record != present && live(*record, now) && now.Before(record.Activates) {
+		if record := &records[i]; record.Use == use && record != present && record.live(now) && !record.begun(now) {
 			return record
 		}
 	}
 	return nil
 }
 
-// before orders keys by activation, then by kid.
+// undecided returns the record of a key that waits for nodes.
+func undecided(records []Record, use Use, now time.Time) *Record {
+	if next := pending(records, use, now); next != nil && next.Activates.IsZero() {
+		return next
+	}
+	return nil
+}
+
+// before orders keys by activation, undecided ones last, then by kid.
 func before(a, b *Record) bool {
+	if a.Activates.IsZero() != b.Activates.IsZero() {
+		return b.Activates.IsZero()
+	}
 	if !a.Activates.Equal(b.Activates) {
 		return a.Activates.Before(b.Activates)
 	}

@@ -29,13 +29,21 @@ func code(err error) market.Code {
 	return ""
 }
 
+func tick(tb testing.TB, r *keyring.Ring) {
+	tb.Helper()
+	if err := r.Tick(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 // CONTRACT 3.4: published ahead, then signs, then retires after the longest
-// lifetime; with no reload in between.
-func TestARotationRunsByTheClockAlone(t *testing.T) {
+// lifetime; by the clock alone once it is decided.
+func TestARotationThatIsDecidedRunsByTheClockAlone(t *testing.T) {
 	c := newClock()
 	r := open(t, config(t, &memory{}, c))
 	old := r.Signer(keyring.UseToken).KID
 	next := rotate(t, r, false).KID
+	tick(t, r)
 
 	expect := func(when, signs string, published ...string) {
 		t.Helper()
@@ -135,6 +143,10 @@ func TestOneRotationAtATime(t *testing.T) {
 	if _, err := b.Rotate(t.Context(), operator, keyring.UseToken, "", false); code(err) != market.Conflict {
 		t.Errorf("got %v, want a conflict", err)
 	}
+	tick(t, a)
+	if _, err := b.Rotate(t.Context(), operator, keyring.UseToken, "", false); code(err) != market.Conflict {
+		t.Errorf("decided: got %v, want a conflict", err)
+	}
 	c.advance(keyring.DefaultLead)
 	rotate(t, b, false)
 }
@@ -147,6 +159,7 @@ func TestRevokeIsRefusedForTheKeyThatSigns(t *testing.T) {
 		t.Errorf("got %v, want a conflict", err)
 	}
 	rotate(t, r, false)
+	tick(t, r)
 	if _, err := r.Revoke(t.Context(), operator, first); code(err) != market.Conflict {
 		t.Errorf("with a successor waiting: got %v, want a conflict", err)
 	}
@@ -170,9 +183,14 @@ func TestRevokingASuccessorCallsTheRotationOff(t *testing.T) {
 	c := newClock()
 	r := open(t, config(t, &memory{}, c))
 	first := r.Signer(keyring.UseToken)
-	next := rotate(t, r, false)
-	if _, err := r.Revoke(t.Context(), operator, next.KID); err != nil {
-		t.Fatal(err)
+	for _, decided := range []bool{false, true} {
+		next := rotate(t, r, false)
+		if decided {
+			tick(t, r)
+		}
+		if _, err := r.Revoke(t.Context(), operator, next.KID); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c.advance(24 * time.Hour)
 	if r.Signer(keyring.UseToken) != first {
@@ -191,23 +209,21 @@ func TestTickRotatesOnceWhenThePeriodEnds(t *testing.T) {
 	c, store := newClock(), &memory{}
 	nodes := []*keyring.Ring{open(t, config(t, store, c)), open(t, config(t, store, c)), open(t, config(t, store, c))}
 	first := nodes[0].Signer(keyring.UseToken)
-	tick := func() {
+	ticks := func() {
 		t.Helper()
 		for range 2 {
 			for _, r := range nodes { // none of them reloads in between
-				if err := r.Tick(t.Context()); err != nil {
-					t.Fatal(err)
-				}
+				tick(t, r)
 			}
 		}
 	}
 	c.advance(keyring.DefaultPeriod - keyring.DefaultLead - time.Second)
-	tick()
+	ticks()
 	if n := len(store.records[market.Sandbox]); n != 2 {
 		t.Fatalf("%d keys before it is due, want 2", n)
 	}
 	c.advance(time.Second)
-	tick()
+	ticks()
 	if n := len(store.records[market.Sandbox]); n != 4 {
 		t.Fatalf("%d keys, want 4: one more of each use", n)
 	}

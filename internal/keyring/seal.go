@@ -10,6 +10,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/secret"
@@ -21,19 +23,31 @@ import (
 //
 // A sealed text is
 //
-//	version (1 byte) | id of the sealing key (8) | nonce (12) | ciphertext and tag
+//	what (1 byte) | id of the sealing key (8) | nonce (12) | ciphertext and tag
 //
-// The id tells a wrong sealing key from a damaged record, and lets a later
-// version hold two keys while one replaces the other.
+// What is sealed is a private key or, for one that is in a vault, where it is.
+// The id tells a wrong sealing key from a damaged record, and which one opens it
+// while one replaces another: a sealer has a key that seals and others that only
+// open.
 type Sealer struct {
+	keys []sealingKey // the first one seals
+}
+
+// sealingKey is one of them, derived.
+type sealingKey struct {
 	aead cipher.AEAD
 	id   [sealIDSize]byte
 }
 
+// What is sealed: the first byte of a sealed text.
 const (
-	sealVersion = 1
-	sealIDSize  = 8
-	sealHeader  = 1 + sealIDSize
+	sealedKey       = 1 // PKCS #8, DER
+	sealedReference = 2 // of a vault
+)
+
+const (
+	sealIDSize = 8
+	sealHeader = 1 + sealIDSize
 
 	// 32 bytes are 43 characters of base64, the densest text there is.
 	minSealingKey = 43
@@ -46,59 +60,119 @@ const (
 var errOtherSealingKey = errors.New("sealed under another sealing key")
 
 // NewSealer returns a sealer for the installation's sealing key, a text with at
-// least 32 bytes of entropy, such as `openssl rand -base64 32` prints.
-func NewSealer(key secret.String) (Sealer, error) {
+// least 32 bytes of entropy, such as `openssl rand -base64 32` prints. What was
+// sealed under an old one is opened too.
+func NewSealer(key secret.String, old ...secret.String) (Sealer, error) {
+	var s Sealer
+	for _, text := range append([]secret.String{key}, old...) {
+		derived, err := deriveSealingKey(text)
+		if err != nil {
+			return Sealer{}, err
+		}
+		if !slices.ContainsFunc(s.keys, func(k sealingKey) bool { return k.id == derived.id }) {
+			s.keys = append(s.keys, derived)
+		}
+	}
+	return s, nil
+}
+
+func deriveSealingKey(key secret.String) (sealingKey, error) {
 	text := key.Reveal()
 	distinct := map[byte]bool{}
 	for i := range len(text) {
 		distinct[text[i]] = true
 	}
 	if len(text) < minSealingKey || len(distinct) < minDistinct {
-		return Sealer{}, fmt.Errorf("the sealing key must be at least %d random characters; `openssl rand -base64 32` makes one", minSealingKey)
+		return sealingKey{}, fmt.Errorf("the sealing key must be at least %d random characters; `openssl rand -base64 32` makes one", minSealingKey)
 	}
-	var s Sealer
+	var s sealingKey
 	derived, err := hkdf.Key(sha256.New, []byte(text), nil, "sallyport/seal/v1", 32)
 	if err != nil {
-		return Sealer{}, fmt.Errorf("derive the sealing key: %w", err)
+		return sealingKey{}, fmt.Errorf("derive the sealing key: %w", err)
 	}
 	id, err := hkdf.Key(sha256.New, []byte(text), nil, "sallyport/seal-id/v1", sealIDSize)
 	if err != nil {
-		return Sealer{}, fmt.Errorf("derive the sealing key's id: %w", err)
+		return sealingKey{}, fmt.Errorf("derive the sealing key's id: %w", err)
 	}
 	copy(s.id[:], id)
 	block, err := aes.NewCipher(derived)
 	if err != nil {
-		return Sealer{}, fmt.Errorf("prepare the sealing key: %w", err)
+		return sealingKey{}, fmt.Errorf("prepare the sealing key: %w", err)
 	}
 	if s.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
-		return Sealer{}, fmt.Errorf("prepare the sealing key: %w", err)
+		return sealingKey{}, fmt.Errorf("prepare the sealing key: %w", err)
 	}
 	return s, nil
 }
 
-// Format implements [fmt.Formatter]: a sealer prints as nothing but its id.
-func (s Sealer) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "sealer %s", hex.EncodeToString(s.id[:])) }
-
-// seal encrypts plain for one place.
-func (s Sealer) seal(env market.Environment, use Use, kid string, plain []byte) []byte {
-	sealed := append([]byte{sealVersion}, s.id[:]...)
-	return s.aead.Seal(sealed, nil, plain, place(sealed, env, use, kid)) //nolint:gosec // nil: this GCM draws its own nonce
+// Format implements [fmt.Formatter]: a sealer prints as nothing but the id of the
+// key that seals.
+func (s Sealer) Format(f fmt.State, _ rune) {
+	fmt.Fprint(f, "sealer")
+	if len(s.keys) > 0 {
+		fmt.Fprint(f, " ", s.keys[0])
+	}
 }
 
-// open decrypts what was sealed for the same place.
-func (s Sealer) open(env market.Environment, use Use, kid string, sealed []byte) ([]byte, error) {
-	if len(sealed) < sealHeader || sealed[0] != sealVersion {
-		return nil, errors.New("not a sealed key of a version known here")
+// Format implements [fmt.Formatter].
+func (k sealingKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, hex.EncodeToString(k.id[:])) }
+
+// IDs lists the ids of the sealing keys; the first one's seals.
+func (s Sealer) IDs() []string {
+	ids := make([]string, len(s.keys))
+	for i, k := range s.keys {
+		ids[i] = hex.EncodeToString(k.id[:])
+	}
+	return ids
+}
+
+// knownTo returns a sealer that seals under the first of the keys that all of the
+// nodes open with: while one sealing key replaces another, nothing is sealed so
+// that a node which has not been told of the new one yet could not read it.
+func (s Sealer) knownTo(nodes []market.Node) Sealer {
+	for i, id := range s.IDs() {
+		if !slices.ContainsFunc(nodes, func(n market.Node) bool { return !slices.Contains(n.SealingKeys, id) }) {
+			return Sealer{keys: append([]sealingKey{s.keys[i]}, slices.Delete(slices.Clone(s.keys), i, i+1)...)}
+		}
+	}
+	return s // nothing that we can write is for all
+}
+
+// seal encrypts plain for one place.
+func (s Sealer) seal(what byte, env market.Environment, use Use, kid string, plain []byte) []byte {
+	key := s.keys[0]
+	sealed := append([]byte{what}, key.id[:]...)
+	return key.aead.Seal(sealed, nil, plain, place(sealed, env, use, kid)) //nolint:gosec // nil: this GCM draws its own nonce
+}
+
+// open decrypts what was sealed for the same place, and says what it is.
+func (s Sealer) open(env market.Environment, use Use, kid string, sealed []byte) (what byte, plain []byte, err error) {
+	if len(sealed) < sealHeader || sealed[0] != sealedKey && sealed[0] != sealedReference {
+		return 0, nil, errors.New("not a sealed key of a version known here")
 	}
 	header, body := sealed[:sealHeader], sealed[sealHeader:]
-	if id := header[1:]; !bytes.Equal(id, s.id[:]) {
-		return nil, fmt.Errorf("%w (id %x, ours is %x)", errOtherSealingKey, id, s.id)
+	i := slices.IndexFunc(s.keys, func(k sealingKey) bool { return bytes.Equal(header[1:], k.id[:]) })
+	if i < 0 {
+		return 0, nil, fmt.Errorf("%w (id %x, ours is %s)", errOtherSealingKey, header[1:], strings.Join(s.IDs(), " or "))
 	}
-	plain, err := s.aead.Open(nil, nil, body, place(header, env, use, kid))
-	if err != nil {
-		return nil, errors.New("the sealed key is damaged, or was sealed for another kid, use or environment")
+	if plain, err = s.keys[i].aead.Open(nil, nil, body, place(header, env, use, kid)); err != nil {
+		return 0, nil, errors.New("the sealed key is damaged, or was sealed for another kid, use or environment")
 	}
-	return plain, nil
+	return header[0], plain, nil
+}
+
+// sealedUnder returns the id of the sealing key that a record is sealed under.
+func sealedUnder(record Record) string {
+	if len(record.Sealed) < sealHeader {
+		return ""
+	}
+	return hex.EncodeToString(record.Sealed[1:sealHeader])
+}
+
+// replaced reports whether a record is sealed under a key that only opens.
+func (s Sealer) replaced(record Record) bool {
+	ids := s.IDs()
+	return slices.Contains(ids[1:], sealedUnder(record))
 }
 
 // place is the additional data of a seal: its header, and each name behind its

@@ -1,7 +1,9 @@
 package keyring
 
 import (
+	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -21,6 +23,7 @@ import (
 type set struct {
 	records    []Record
 	keys       map[string]*Key // every key that was opened, by kid
+	whole      bool            // none could not be
 	token      useSet
 	identity   useSet
 	generation uint64  // at the earliest
@@ -50,16 +53,22 @@ type view struct {
 // never is later than any moment.
 const never = math.MaxInt64
 
-// buildSet opens the records that are of any use at now. Keys that old has
-// opened are taken from there.
-func buildSet(sealer Sealer, env market.Environment, records []Record, old *set, now int64) (*set, error) {
+// build opens the records that are of any use now. Keys that old has opened are
+// taken from there. Those that cannot be opened are left out, and the error says
+// which: a node that cannot open a new key still drops one that was revoked.
+func (r *Ring) build(ctx context.Context, records []Record, old *set) (*set, error) {
+	now := r.nowMilli()
 	s := &set{records: records, keys: map[string]*Key{}, generation: 1}
+	var unopened []error
 	if old != nil {
 		s.generation = old.generation + uint64(len(old.steps)) + 1
 	}
 	all := map[Use][]published{}
 	for _, record := range records {
-		p := published{activates: record.Activates.UnixMilli(), retires: never}
+		p := published{activates: never, retires: never}
+		if !record.Activates.IsZero() {
+			p.activates = record.Activates.UnixMilli()
+		}
 		if !record.Retires.IsZero() {
 			p.retires = record.Retires.UnixMilli()
 		}
@@ -69,14 +78,16 @@ func buildSet(sealer Sealer, env market.Environment, records []Record, old *set,
 		if old != nil && old.keys[record.KID] != nil {
 			p.key = old.keys[record.KID]
 		} else {
-			key, err := sealer.key(env, record)
+			key, err := r.key(ctx, record)
 			if err != nil {
-				return nil, errOpen(env, record, err)
+				unopened = append(unopened, errOpen(r.cfg.Environment, record, err))
+				continue
 			}
 			p.key = key
 		}
 		if p.key.Use != record.Use || p.key.Algorithm != record.Algorithm {
-			return nil, errOpen(env, record, errors.New("its use or algorithm has changed"))
+			unopened = append(unopened, errOpen(r.cfg.Environment, record, errors.New("its use or algorithm has changed")))
+			continue
 		}
 		s.keys[record.KID] = p.key
 		all[record.Use] = append(all[record.Use], p)
@@ -91,13 +102,25 @@ func buildSet(sealer Sealer, env market.Environment, records []Record, old *set,
 	if s.identity, err = buildUse(all[UseIdentity]); err != nil {
 		return nil, err
 	}
-	return s, nil
+	s.whole = len(unopened) == 0
+	return s, firstOf(unopened)
+}
+
+// firstOf is the first of some errors, and how many there are more.
+func firstOf(errs []error) error {
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return fmt.Errorf("%w (and %d more)", errs[0], len(errs)-1)
 }
 
 // errOpen says what to do about a key that cannot be opened.
 func errOpen(env market.Environment, record Record, err error) error {
 	if errors.Is(err, errOtherSealingKey) {
-		return fmt.Errorf("the signing keys of environment %q are %w: give the sealing key that they were made with; if it is lost, reset the environment's signing keys, which ends every token it has issued", env, err)
+		return fmt.Errorf("the signing keys of environment %q are %w: give the sealing key that they were made with, as keys.sealing or among keys.sealing_old; if it is lost, reset the environment's signing keys, which ends every token it has issued", env, err)
 	}
 	return fmt.Errorf("the %s signing key %s of environment %q cannot be used: %w", record.Use, record.KID, env, err)
 }
@@ -175,6 +198,11 @@ func sameRecords(a, b []Record) bool {
 		return a.KID == b.KID && a.Use == b.Use && a.Algorithm == b.Algorithm &&
 			sameTime(a.Activates, b.Activates) && sameTime(a.Retires, b.Retires) && sameTime(a.Revoked, b.Revoked)
 	})
+}
+
+// sameSeals reports whether two lists of the same records are sealed alike.
+func sameSeals(a, b []Record) bool {
+	return slices.EqualFunc(a, b, func(a, b Record) bool { return bytes.Equal(a.Sealed, b.Sealed) })
 }
 
 func sameTime(a, b time.Time) bool { return a.IsZero() == b.IsZero() && a.UnixMilli() == b.UnixMilli() }

@@ -36,6 +36,7 @@ const (
 	KindTIN           Kind = "tin"
 	KindSubmitter     Kind = "submitter"
 	KindOperatorToken Kind = "operator_token"
+	KindNode          Kind = "node"
 )
 
 // Change is one thing done: it becomes an audit record, and, if Feed names an
@@ -170,6 +171,7 @@ type PlatformReader interface {
 	OperatorTokenByHash(hash Hash) (OperatorToken, error)
 	OperatorTokens() ([]OperatorToken, error)
 	NotBefores() ([]NotBefore, error)
+	Nodes() ([]Node, error)                                                   // oldest first
 	Audit(filter AuditFilter) (records []AuditRecord, next string, err error) // newest first
 }
 
@@ -185,5 +187,6 @@ type AuditFilter struct {
 type PlatformWriter interface {
 	PutOperatorToken(t OperatorToken) error
 	PutNotBefore(n NotBefore) error
+	RemoveNode(id id.Node) (Node, error)
 	AddRevocation(r Revocation) error // twice is once
 }

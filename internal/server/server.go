@@ -35,6 +35,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/localca"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/secret"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
 	"github.com/sallyport-dev/sallyport/internal/store"
 	"github.com/sallyport-dev/sallyport/internal/usage"
@@ -47,6 +48,7 @@ type Options struct {
 	Logger  *slog.Logger
 	Now     func() time.Time
 	Version string
+	Pace    Pace
 }
 
 // Server is a wired program. Create it with [New].
@@ -64,10 +66,15 @@ type Server struct {
 	turns      *authserver.Turns
 	counter    *limit.Counter
 	catalog    atomic.Pointer[manifest.Catalog]
-	loading    sync.Mutex   // one catalogue at a time
-	tried      atomic.Int64 // version of the catalogue that was read last, whether it could be routed or not
-	keysBehind atomic.Bool  // a key set could not be read
-	compiled   atomic.Int64 // version of the catalogue that is routed
+	loading    sync.Mutex               // one catalogue at a time
+	tried      atomic.Int64             // version of the catalogue that was read last, whether it could be routed or not
+	keysBehind atomic.Bool              // a key set could not be read
+	keysSaid   atomic.Pointer[[]string] // why not, as it was logged last
+	compiled   atomic.Int64             // version of the catalogue that is routed
+
+	self        market.Node // this node's row, as far as it does not change
+	telling     sync.Mutex  // one row at a time
+	keysChanged chan struct{}
 
 	ca           *localca.Authority
 	environments []*environment // by name
@@ -92,21 +99,24 @@ type environment struct {
 
 // What is kept in memory, and how often what is counted is written.
 const (
-	keptRefusals  = 10_000
-	flushInterval = 5 * time.Second
-	feedPoll      = 500 * time.Millisecond
-	upkeep        = time.Minute
-	retryKeys     = time.Second
-	warnInterval  = time.Hour
-	tokenLeeway   = 30 * time.Second // CONTRACT 4.1
-	feedRetention = 24 * time.Hour
-	feedKeep      = 10_000
-	usageKept     = 400 * 24 * time.Hour
+	keptRefusals   = 10_000
+	flushInterval  = 5 * time.Second
+	feedPoll       = 500 * time.Millisecond
+	upkeepInterval = time.Minute
+	tellInterval   = 10 * time.Second
+	retryKeys      = time.Second
+	warnInterval   = time.Hour
+	tokenLeeway    = 30 * time.Second // CONTRACT 4.1
+	feedRetention  = 24 * time.Hour
+	feedKeep       = 10_000
+	usageKept      = 400 * 24 * time.Hour
+	nodesKept      = 24 * time.Hour
 )
 
 // New wires a server. On an error it has closed what it opened.
 func New(ctx context.Context, o Options) (*Server, error) {
-	s := &Server{Options: o, started: o.Now(), meter: usage.NewMeter(), refusals: usage.NewRefusals(keptRefusals), counter: limit.NewCounter(limitsKept), model: snapshot.New(o.Now)}
+	o.Pace = o.Pace.orDefault()
+	s := &Server{Options: o, started: o.Now(), keysChanged: make(chan struct{}, 1), meter: usage.NewMeter(), refusals: usage.NewRefusals(keptRefusals), counter: limit.NewCounter(limitsKept), model: snapshot.New(o.Now)}
 	s.turns = authserver.NewTurns(runtime.GOMAXPROCS(0), o.Now)
 	if err := s.open(ctx); err != nil {
 		s.close()
@@ -143,6 +153,9 @@ func (s *Server) open(ctx context.Context) (err error) {
 	}
 	s.following = &following{Store: s.store, model: s.model, head: s.store.Head, routed: s.routed}
 	s.Market = &market.Market{Store: s.following, Hasher: hasher, Now: s.Now, Environments: s.rules(), Uses: s.meter}
+	if err := s.arrive(ctx, sealer); err != nil {
+		return err
+	}
 	if err := s.openRings(ctx, sealer); err != nil {
 		return err
 	}
@@ -151,6 +164,11 @@ func (s *Server) open(ctx context.Context) (err error) {
 	}
 	if err := s.counter.Load(ctx, s.store, s.Now()); err != nil {
 		return fmt.Errorf("read the counts of quotas: %w", err)
+	}
+	// Once more: what changed before the model's head is not in the feed after it.
+	s.reloadKeys(ctx)
+	if err := s.tell(ctx); err != nil {
+		return err
 	}
 	if err := s.buildEnvironments(); err != nil {
 		return err
@@ -234,13 +252,19 @@ func (s *Server) rules() map[market.Environment]market.EnvironmentRules {
 	return rules
 }
 
-// sealer reads the sealing key.
+// sealer reads the sealing keys.
 func (s *Server) sealer() (keyring.Sealer, error) {
 	key, err := s.Config.Keys.Sealing.ReadKey(s.Getenv)
 	if err != nil {
 		return keyring.Sealer{}, fmt.Errorf("keys.sealing: %w", err)
 	}
-	sealer, err := keyring.NewSealer(key)
+	old := make([]secret.String, len(s.Config.Keys.SealingOld))
+	for i, c := range s.Config.Keys.SealingOld {
+		if old[i], err = c.ReadKey(s.Getenv); err != nil {
+			return keyring.Sealer{}, fmt.Errorf("keys.sealing_old[%d]: %w", i, err)
+		}
+	}
+	sealer, err := keyring.NewSealer(key, old...)
 	if err != nil {
 		return keyring.Sealer{}, fmt.Errorf("keys.sealing: %w", err)
 	}
@@ -251,7 +275,7 @@ func (s *Server) sealer() (keyring.Sealer, error) {
 func (s *Server) ring(name market.Environment, c *config.Environment, sealer keyring.Sealer) keyring.Config {
 	return keyring.Config{
 		Store: s.store, Sealer: sealer, Environment: name, Algorithm: keyring.Algorithm(c.Algorithm),
-		TokenLifetime: time.Duration(c.MaxTokenLifetime), Lead: time.Duration(c.KeyLead), Period: time.Duration(c.KeyPeriod),
+		TokenLifetime: time.Duration(c.MaxTokenLifetime), MaxStale: s.Config.StaleLimit(), Leeway: s.Pace.Leeway, Lead: time.Duration(c.KeyLead), Period: time.Duration(c.KeyPeriod),
 		Now: s.Now, Logger: s.Logger,
 	}
 }
@@ -291,6 +315,7 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 	base.Go(func() error { return s.meter.Run(beneath, s.store, flushInterval, s.Logger) })
 	base.Go(func() error { return s.counter.Run(beneath, s.store, flushInterval, s.Now, s.Logger) })
 	base.Go(func() error { return s.upkeep(beneath) })
+	base.Go(func() error { return s.keepTelling(beneath) })
 
 	surfaces, ctx := errgroup.WithContext(ctx)
 	for _, e := range s.environments {
@@ -327,22 +352,11 @@ func (s *Server) routeByNewest(ctx context.Context) {
 	}
 }
 
-func (s *Server) reloadKeys(ctx context.Context) {
-	s.keysBehind.Store(false)
-	for _, e := range s.environments {
-		if err := e.ring.Reload(ctx); err != nil {
-			s.keysBehind.Store(true) // upkeep asks again, soon
-			s.Logger.ErrorContext(ctx, "cannot read the signing keys; going on with those that are known",
-				slog.String("environment", string(e.name)), slog.Any("error", err))
-		}
-	}
-}
-
 // upkeep does what has to be done now and then: rotate keys that are due,
 // forget what is old, and catch up on what a change could not bring.
 func (s *Server) upkeep(ctx context.Context) error {
 	var warned time.Time
-	ticker, soon := time.NewTicker(upkeep), time.NewTicker(retryKeys)
+	ticker, soon := time.NewTicker(s.Pace.Upkeep), time.NewTicker(retryKeys)
 	defer ticker.Stop()
 	defer soon.Stop()
 	for {
@@ -351,7 +365,7 @@ func (s *Server) upkeep(ctx context.Context) error {
 				s.Logger.ErrorContext(ctx, "cannot rotate keys", slog.String("environment", string(e.name)), slog.Any("error", err))
 			}
 		}
-		err := s.store.Prune(ctx, store.Retention{Feed: feedRetention, FeedKeep: feedKeep, Usage: usageKept})
+		err := s.store.Prune(ctx, store.Retention{Feed: feedRetention, FeedKeep: feedKeep, Usage: usageKept, Nodes: nodesKept})
 		if err != nil && ctx.Err() == nil {
 			s.Logger.WarnContext(ctx, "cannot forget what is old", slog.Any("error", err))
 		}
@@ -453,6 +467,7 @@ func (s *Server) close() {
 	closeListener(s.management)
 	closeListener(s.portal)
 	if s.store != nil {
+		s.leave()
 		if err := s.store.Close(); err != nil {
 			s.Logger.Error("close the store", slog.Any("error", err))
 		}

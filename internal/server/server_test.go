@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -61,29 +62,43 @@ type node struct {
 	*server.Server
 	t      *testing.T
 	client *http.Client
+	stop   func() // at the end of the test at the latest
 }
 
 func run(t *testing.T, c *config.Config) *node {
 	t.Helper()
-	return runAt(t, c, time.Now)
+	return runWith(t, server.Options{Config: c, Now: time.Now})
 }
 
 // runAt runs a server by a clock of the test's.
 func runAt(t *testing.T, c *config.Config, now func() time.Time) *node {
 	t.Helper()
-	s, err := server.New(t.Context(), server.Options{Config: c, Getenv: os.Getenv, Logger: slog.New(slog.DiscardHandler), Now: now, Version: "test"})
+	return runWith(t, server.Options{Config: c, Now: now})
+}
+
+// runHurried runs a server at another pace.
+func runHurried(t *testing.T, c *config.Config, pace server.Pace) *node {
+	t.Helper()
+	return runWith(t, server.Options{Config: c, Now: time.Now, Pace: pace})
+}
+
+func runWith(t *testing.T, o server.Options) *node {
+	t.Helper()
+	o.Getenv, o.Logger, o.Version = os.Getenv, slog.New(slog.DiscardHandler), "test"
+	s, err := server.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	up, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- s.Run(ctx, func() error { close(up); return nil }) }()
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("the server did not stop cleanly: %v", err)
 		}
 	})
+	t.Cleanup(stop)
 	select {
 	case <-up:
 	case err := <-done:
@@ -97,7 +112,7 @@ func runAt(t *testing.T, c *config.Config, now func() time.Time) *node {
 	roots.AppendCertsFromPEM(pem)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &node{s, t, &http.Client{Transport: transport, Timeout: 30 * time.Second}}
+	return &node{s, t, &http.Client{Transport: transport, Timeout: 30 * time.Second}, stop}
 }
 
 func (n *node) production() server.EnvironmentInfo {

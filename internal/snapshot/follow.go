@@ -186,7 +186,7 @@ func (m *Model) apply(ctx context.Context, feed Feed, entries []Entry) error {
 		case market.KindProduct, market.KindCatalog, market.KindPlatform:
 			rest = true
 		case market.KindKeys: // not of the model: feed.Changed tells it
-		case market.KindCredential, market.KindSubscription, market.KindTIN, market.KindSubmitter, market.KindOperatorToken: // not of the feed
+		case market.KindCredential, market.KindSubscription, market.KindTIN, market.KindSubmitter, market.KindOperatorToken, market.KindNode: // not of the feed
 		}
 	}
 	if len(revoked) > 0 {

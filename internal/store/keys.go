@@ -34,14 +34,18 @@ var errNoKeys = errors.New("no keys to put")
 // UpdateSigningKeys implements [keyring.Store]. The change is fed as the keys
 // of env, whatever it says.
 func (s *Store) UpdateSigningKeys(ctx context.Context, actor market.Actor, env market.Environment,
-	change func(keys []keyring.Record) (put []keyring.Record, done market.Change, err error),
+	change func(stored keyring.Stored) (put []keyring.Record, done market.Change, err error),
 ) error {
 	err := s.update(ctx, actor, func(c *transaction) error {
 		keys, err := c.signingKeys(env)
 		if err != nil {
 			return err
 		}
-		put, done, err := change(keys)
+		nodes, err := c.Nodes()
+		if err != nil {
+			return err
+		}
+		put, done, err := change(keyring.Stored{Keys: keys, Nodes: nodes})
 		if err != nil {
 			return err
 		}

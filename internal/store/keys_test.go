@@ -29,8 +29,8 @@ func TestSigningKeysAreReadAsTheyWerePutOldestFirst(t *testing.T) {
 		put := func(want []keyring.Record, keys ...keyring.Record) {
 			t.Helper()
 			err := s.UpdateSigningKeys(t.Context(), market.System, market.Sandbox,
-				func(got []keyring.Record) ([]keyring.Record, market.Change, error) {
-					same(t, want, got)
+				func(got keyring.Stored) ([]keyring.Record, market.Change, error) {
+					same(t, want, got.Keys)
 					return keys, rotate, nil
 				})
 			if err != nil {
@@ -69,14 +69,14 @@ func TestAnErrorOrAKeyOfAnotherEnvironmentChangesNoKey(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, s *store.Store) {
 		sad := errors.New("sad")
 		err := s.UpdateSigningKeys(t.Context(), market.System, market.Sandbox,
-			func([]keyring.Record) ([]keyring.Record, market.Change, error) {
+			func(keyring.Stored) ([]keyring.Record, market.Change, error) {
 				return []keyring.Record{key("a", noon)}, market.Change{Action: "x", Kind: market.KindKeys}, sad
 			})
 		if !errors.Is(err, sad) {
 			t.Errorf("got %v, want its own error", err)
 		}
 		err = s.UpdateSigningKeys(t.Context(), market.System, market.Production,
-			func([]keyring.Record) ([]keyring.Record, market.Change, error) {
+			func(keyring.Stored) ([]keyring.Record, market.Change, error) {
 				return []keyring.Record{key("a", noon)}, market.Change{Action: "x", Kind: market.KindKeys}, nil
 			})
 		if err == nil {
@@ -97,8 +97,8 @@ func TestTwoNodesCannotBothRotate(t *testing.T) {
 			for i := range 6 {
 				all.Go(func() {
 					err := nodes[i%2].UpdateSigningKeys(context.Background(), market.System, market.Sandbox,
-						func(keys []keyring.Record) ([]keyring.Record, market.Change, error) {
-							if len(keys) > round {
+						func(stored keyring.Stored) ([]keyring.Record, market.Change, error) {
+							if len(stored.Keys) > round {
 								return nil, market.Change{}, nil
 							}
 							next := key(fmt.Sprintf("%d-%d", round, i), noon.Add(time.Duration(round)*time.Hour))

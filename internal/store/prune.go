@@ -11,6 +11,7 @@ type Retention struct {
 	Feed     time.Duration // entries of the change feed; 0: for good
 	FeedKeep int           // this many of the newest entries are kept however old they are
 	Usage    time.Duration // counts and quotas, from their period's start; 0: for good
+	Nodes    time.Duration // nodes, from when they were seen last and could go on no longer; 0: for good
 }
 
 // Prune forgets what is older than keep says, and the revocations of tokens and
@@ -31,6 +32,9 @@ func (s *Store) Prune(ctx context.Context, keep Retention) error {
 			if err := w.put("prune the quotas", nil, `DELETE FROM quotas WHERE unix_second < $1`, oldest); err != nil {
 				return err
 			}
+		}
+		if err := w.pruneNodes(keep.Nodes); err != nil {
+			return err
 		}
 		if err := w.put("prune spent assertions", nil, `DELETE FROM spent_assertions WHERE expires <= $1`, millis(w.now)); err != nil {
 			return err

@@ -192,7 +192,7 @@ func TestManyMayVerifyWhileKeysChange(t *testing.T) {
 		if _, err := r.Rotate(t.Context(), operator, keyring.UseToken, "", false); err != nil {
 			t.Error(err)
 		}
-		if err := r.Reload(t.Context()); err != nil {
+		if err := r.Tick(t.Context()); err != nil { // decides when the new key signs
 			t.Error(err)
 		}
 		c.set(c.now().Unix() + 601)
@@ -224,6 +224,9 @@ func TestNoTokenFailsDuringARotation(t *testing.T) {
 		rotate := func(emergency bool) {
 			_, err := r.Rotate(context.Background(), operator, keyring.UseToken, "", emergency)
 			if refusal := new(market.Error); err != nil && !errors.As(err, &refusal) {
+				t.Fatal(err)
+			}
+			if err := r.Tick(context.Background()); err != nil { // decides when the new key signs
 				t.Fatal(err)
 			}
 		}

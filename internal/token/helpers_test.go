@@ -228,12 +228,14 @@ func (m *memory) SigningKeys(context.Context, market.Environment) ([]keyring.Rec
 	return slices.Clone(m.records), nil
 }
 
+func (m *memory) Nodes(context.Context) ([]market.Node, error) { return nil, nil }
+
 func (m *memory) UpdateSigningKeys(_ context.Context, _ market.Actor, _ market.Environment,
-	change func([]keyring.Record) ([]keyring.Record, market.Change, error),
+	change func(keyring.Stored) ([]keyring.Record, market.Change, error),
 ) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	put, _, err := change(slices.Clone(m.records))
+	put, _, err := change(keyring.Stored{Keys: slices.Clone(m.records)})
 	for _, record := range put {
 		if i := slices.IndexFunc(m.records, func(r keyring.Record) bool { return r.KID == record.KID }); i >= 0 {
 			m.records[i] = record

@@ -1,0 +1,117 @@
+package adminapi
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/market"
+)
+
+// nodeLeeway is for how long nothing is thought of a node that is not heard of:
+// nodes tell of themselves several times as often, and clocks differ by less.
+const nodeLeeway = time.Minute
+
+func (h *Handler) node(n market.Node) api.Node {
+	now := h.Now()
+	out := api.Node{
+		ID: string(n.ID), Name: n.Name, Version: n.Version, State: "serving", Started: n.Started.UTC(), Seen: n.Seen.UTC(),
+		Sequence: n.Head, Keys: map[string][]string{},
+	}
+	switch {
+	case !n.MayServe(now, nodeLeeway):
+		out.State = "gone"
+	case now.Sub(n.Seen) > nodeLeeway:
+		out.State = "silent"
+	}
+	for env, kids := range n.Keys {
+		out.Keys[string(env)] = append([]string{}, kids...)
+	}
+	return out
+}
+
+func (h *Handler) nodes(ctx context.Context) (all []market.Node, err error) {
+	err = h.Market.Store.View(ctx, func(read market.Reader) (err error) {
+		all, err = read.Nodes()
+		return err
+	})
+	return all, err
+}
+
+func (h *Handler) listNodes(w http.ResponseWriter, r *http.Request) error {
+	if err := readQuery(r).err(); err != nil {
+		return err
+	}
+	all, err := h.nodes(r.Context())
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, list(all, "", h.node))
+	return nil
+}
+
+func (h *Handler) removeNode(w http.ResponseWriter, r *http.Request) error {
+	node, err := nodeID(r)
+	if err != nil {
+		return err
+	}
+	if err := h.Market.RemoveNode(r.Context(), actor(r), node); err != nil {
+		return err
+	}
+	done(w)
+	return nil
+}
+
+// addNodes adds the nodes to a status.
+func (h *Handler) addNodes(ctx context.Context, s *api.Status) error {
+	all, err := h.nodes(ctx)
+	if err != nil {
+		return err
+	}
+	s.Nodes = list(all, "", h.node).Items
+	return nil
+}
+
+// addKeys adds to a status which keys are to sign next, and what the sealing keys
+// are still needed for.
+func (h *Handler) addKeys(ctx context.Context, s *api.Status) error {
+	sealing := map[string]*api.SealingKeyStatus{}
+	for i, id := range h.Keys.SealingKeys() {
+		sealing[id] = &api.SealingKeyStatus{ID: id, State: "opens"}
+		if i == 0 {
+			sealing[id].State = "seals"
+		}
+	}
+	for _, env := range h.Environments {
+		all, err := h.Keys.Keys(ctx, env)
+		if err != nil {
+			return err
+		}
+		for _, k := range all {
+			shown, err := h.key(ctx, k, all)
+			if err != nil {
+				return err
+			}
+			if sealing[k.SealingKey] == nil {
+				sealing[k.SealingKey] = &api.SealingKeyStatus{ID: k.SealingKey, State: "unknown"}
+			}
+			sealing[k.SealingKey].Keys++
+			if shown.State != "retired" && shown.State != "revoked" {
+				sealing[k.SealingKey].InUse++
+			}
+			i := slices.IndexFunc(s.Environments, func(e api.EnvironmentStatus) bool { return e.Name == string(env) })
+			if shown.State == "published" && i >= 0 {
+				s.Environments[i].PendingKeys = append(s.Environments[i].PendingKeys, shown)
+			}
+		}
+	}
+	s.SealingKeys = []api.SealingKeyStatus{}
+	for _, id := range slices.Sorted(maps.Keys(sealing)) {
+		s.SealingKeys = append(s.SealingKeys, *sealing[id])
+	}
+	return nil
+}
