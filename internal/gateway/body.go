@@ -26,14 +26,13 @@ type body struct {
 // document, to be searched for a TIN or a submitter id, or because mock data
 // may be chosen by it. Any other body streams past, unseen.
 func (g *Gateway) read(c *call) error {
+	if err := g.parameters(c); err != nil {
+		return err
+	}
 	if !g.looksInto(c) {
 		return nil
 	}
-	limit := c.api.Request.MaxBody
-	if limit == 0 {
-		limit = defaultMaxBody
-	}
-	raw, err := httpx.ReadBody(c.w, c.r, limit)
+	raw, err := httpx.ReadBody(c.w, c.r, c.maxBody())
 	switch {
 	case errors.Is(err, httpx.ErrTooLarge):
 		return &refusal{status: http.StatusRequestEntityTooLarge, code: codeTooLarge, detail: "The body is larger than this API takes"}
@@ -47,13 +46,21 @@ func (g *Gateway) read(c *call) error {
 	return g.check(c)
 }
 
+// maxBody is how large a body may be that is read.
+func (c *call) maxBody() int64 {
+	if c.api.Request.MaxBody == 0 {
+		return defaultMaxBody
+	}
+	return c.api.Request.MaxBody
+}
+
 // looksInto reports whether the body has to be read. In the sandbox a call that
 // turns out to be answered with mock data always has its body read.
 func (g *Gateway) looksInto(c *call) bool {
 	if c.r.Body == nil || c.r.Body == http.NoBody {
 		return c.checked()
 	}
-	return c.checked() || searched(c.api.Request) || g.mayMock(c)
+	return c.checked() || c.reported() || searched(c.api.Request) || g.mayMock(c)
 }
 
 // mayMock reports whether mock data may answer, before that is decided.
@@ -73,6 +80,13 @@ func (g *Gateway) mayMock(c *call) bool {
 // checked reports whether the operation's body is held to the document.
 func (c *call) checked() bool {
 	return c.api.Request.Validate == manifest.ValidateEnforce && c.operation.Body != nil && c.operation.Body.JSON != nil
+}
+
+// reported reports whether it is told if the body does not match the document. A
+// body of unknown or too great a length streams past: it must not be held for that.
+func (c *call) reported() bool {
+	return c.api.Request.Validate == manifest.ValidateReport && c.operation.Body != nil && c.operation.Body.JSON != nil &&
+		c.r.ContentLength > 0 && c.r.ContentLength <= c.maxBody()
 }
 
 // check decodes a JSON body strictly, and holds it to the document where the
@@ -98,15 +112,19 @@ func (g *Gateway) check(c *call) error {
 		return nil
 	}
 	if err := strictjson.Unmarshal(c.body.raw, &c.body.document); err != nil {
-		return badBody("The body is not one JSON value in UTF-8 with each member once")
+		ref := badBody("The body is not one JSON value in UTF-8 with each member once")
+		if inspected || c.api.Request.Validate != manifest.ValidateReport {
+			return ref
+		}
+		return g.mismatch(c, ref)
 	}
-	if !c.checked() {
+	if !c.checked() && !c.reported() {
 		return nil
 	}
 	if v := c.operation.Body.JSON.Check(c.body.document); v != nil {
 		ref := badBody("The body does not match the API: " + v.String())
 		ref.field = v.Field
-		return ref
+		return g.mismatch(c, ref)
 	}
 	return nil
 }

@@ -147,6 +147,7 @@ type call struct {
 	target    *target      // where it is answered live; nil: nowhere
 	rate      *limit.Limit // of an app at this API; nil: none
 	counted   bool         // under a limit, and told so
+	told      bool         // that it does not match the document, and passes
 	inside    []string     // the gates that it has passed
 	operation *openapi.Operation
 	params    map[string]string

@@ -10,8 +10,9 @@ import (
 // Headers says which headers carry what between gateway and upstream. Names
 // are configuration (CONTRACT 4.5, 4.7).
 type Headers struct {
-	Trace        string // request and answer header with our trace id
-	Organization string // names that the upstream gets the identity by; empty: not sent
+	Trace        string   // request and answer header with our trace id
+	TraceAccept  []string // request headers that a trace id is taken from
+	Organization string   // names that the upstream gets the identity by; empty: not sent
 	Application  string
 	ClientID     string
 	Environment  string

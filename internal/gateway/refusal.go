@@ -184,7 +184,7 @@ func unavailable(reason string) *refusal {
 // keep remembers the refusal for whoever may ask why, by its trace id.
 func (g *Gateway) keep(c *call, ref *refusal, trace string) {
 	kept := usage.Refusal{
-		Trace: trace, At: g.Now(), Environment: g.Environment, Surface: "call", Method: httpx.Redact(c.r.Method), Path: c.place(),
+		Trace: trace, At: g.Now(), Environment: g.Environment, Surface: c.surface(), Method: httpx.Redact(c.r.Method), Path: c.place(),
 		Status: ref.status, Code: ref.code, Reason: ref.reason, Next: ref.next, Parameter: ref.field, Skew: ref.skew,
 	}
 	if kept.Parameter == "" {
@@ -233,6 +233,14 @@ func plainWord(segment string) bool {
 		return true
 	}
 	return strings.Trim(segment, "abcdefghijklmnopqrstuvwxyz-") == ""
+}
+
+// surface is what a refusal is told of: a call, or a call that passed all the same.
+func (c *call) surface() string {
+	if c.told {
+		return "report"
+	}
+	return "call"
 }
 
 // Fail answers an error that happened outside the chain.

@@ -70,7 +70,7 @@ type Upstream struct {
 
 // RequestRules is what the gateway checks of a request beyond its token.
 type RequestRules struct {
-	Validate     Validation     // of JSON bodies against the document; ValidateEnforce unless the manifest says off
+	Validate     Validation     // of parameters and JSON bodies against the document; ValidateEnforce unless the manifest says otherwise
 	MaxBody      int64          // bytes of a body that has to be read: checked, or searched; 0: 1 MiB
 	TIN          *TINRule       // nil: the API knows no TIN
 	Submitter    *SubmitterRule // nil: the API knows no submitter
@@ -108,6 +108,7 @@ type Validation string
 // The kinds of validation.
 const (
 	ValidateOff     Validation = "off"
+	ValidateReport  Validation = "report" // it passes, and that it would not have is counted
 	ValidateEnforce Validation = "enforce"
 )
 

@@ -188,7 +188,7 @@ func TestEachMistakeIsOneClearLine(t *testing.T) {
 		{"a variable with a bad name", upstream("${a b}/x"), `books/manifest.yaml:5: "a b" cannot name a variable`},
 		{"a variable with a bad value, which is not told", upstream("${BAD}/x"), `books/manifest.yaml:5: "${BAD}/x" is not the URL of an upstream`},
 		{"a timeout that is too long", more("upstreams:\n  sandbox: {url: \"http://a\", timeout: 1h}"), `books/manifest.yaml:5: timeout is 1h0m0s; it must be from 100ms to 5m0s`},
-		{"validation that is not known", more("request: {validate: warn}"), `books/manifest.yaml:4: validate is "warn"; it must be "enforce" or "off"`},
+		{"validation that is not known", more("request: {validate: warn}"), `books/manifest.yaml:4: validate is "warn"; it must be "enforce", "report" or "off"`},
 		{"a body that is too large", more("request: {max_body: 65MiB}"), `books/manifest.yaml:4: max_body is 65MiB; at most 64 MiB are allowed`},
 		{"a size that is none", more("request: {max_body: 1 MB}"), `books/manifest.yaml:4: max_body is "1 MB"; write it as 256KiB`},
 		{"a rate without its number", more("request: {rate: {burst: 5}}"), `books/manifest.yaml:4: rate has no per_second`},

@@ -155,10 +155,10 @@ func (r *apiReader) unlisted(n *strictyaml.Node) {
 
 func (r *apiReader) validate(n *strictyaml.Node) {
 	switch v := Validation(n.Scalar); {
-	case n.Kind == strictyaml.Text && (v == ValidateOff || v == ValidateEnforce):
+	case n.Kind == strictyaml.Text && (v == ValidateOff || v == ValidateReport || v == ValidateEnforce):
 		r.api.Request.Validate = v
 	default:
-		r.Problem(n, "validate is %q; it must be %q or %q", n.Scalar, ValidateEnforce, ValidateOff)
+		r.Problem(n, "validate is %q; it must be %q, %q or %q", n.Scalar, ValidateEnforce, ValidateReport, ValidateOff)
 	}
 }
 

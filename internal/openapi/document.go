@@ -13,11 +13,14 @@
 // What is said about a request that does not match names the field and what is
 // allowed, and never holds a value that was sent.
 //
-// What it does not do: read files or URLs, check parameters or answers in
-// flight, or decide about methods and media types; it tells which there are.
+// What it does not do: read files or URLs, or decide about methods and media types; it tells which there are.
 package openapi
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
 
 // Document is an OpenAPI 3.1 document, checked and compiled.
 type Document struct {
@@ -41,15 +44,28 @@ type Operation struct {
 	Parameters  []Parameter
 	Body        *Body     // nil: takes none
 	Examples    []Example // of answers, in the order of the document
+	answers     []answer
 }
 
-// Parameter is a parameter of an operation, or of its path.
-type Parameter struct {
-	Name        string
-	In          string // "path", "query", "header", "cookie"
-	Description string
-	Required    bool
-	Example     string // empty: none
+// answer is what an operation says about its answers of a status.
+type answer struct {
+	status string             // "200", "4XX", "default"
+	json   map[string]*Schema // by media type; nil schema: takes everything
+}
+
+// Answer returns the schema that a JSON body of an answer is held to, nil if the
+// document has none for it. listed reports whether the document lists the status
+// at all.
+func (op *Operation) Answer(status int, mediaType string) (schema *Schema, listed bool) {
+	code := strconv.Itoa(status)
+	for _, key := range []string{code, code[:1] + "XX", "default"} {
+		for i := range op.answers {
+			if strings.EqualFold(op.answers[i].status, key) {
+				return op.answers[i].json[baseType(mediaType)], true
+			}
+		}
+	}
+	return nil, false
 }
 
 // Body is a request body that an operation takes.

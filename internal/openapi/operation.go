@@ -143,7 +143,22 @@ func (p *parser) operation(op *Operation, item, s spot) {
 		}
 		content := p.resolve(responses.child(response.Name)).child("content")
 		op.Examples = append(op.Examples, p.content(content, status(response.Name), response.Name)...)
+		op.answers = append(op.answers, answer{response.Name, p.answerSchemas(content)})
 	}
+}
+
+// answerSchemas compiles the schemas of JSON answers, by media type.
+func (p *parser) answerSchemas(content spot) map[string]*Schema {
+	out := map[string]*Schema{}
+	if content.Node == nil {
+		return out
+	}
+	for _, media := range content.Members {
+		if schema := content.child(media.Name).child("schema"); schema.Node != nil && isJSON(baseType(media.Name)) {
+			out[baseType(media.Name)] = p.compile(schema)
+		}
+	}
+	return out
 }
 
 // parameters reads parameters; an operation's own stands in for one of its path
@@ -166,6 +181,7 @@ func (p *parser) parameters(op *Operation, list spot) {
 		if example := n.Get("example"); example != nil {
 			parameter.Example = example.Scalar
 		}
+		parameter.check = p.parameterCheck(n, parameter.In)
 		replaced := false
 		for j, other := range op.Parameters {
 			if other.Name == parameter.Name && other.In == parameter.In {

@@ -98,7 +98,7 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 	e.gateway, err = gateway.New(gateway.Config{
 		Environment: e.name, Issuer: e.issuer, BaseURL: e.urls[0], Aliases: e.urls[1:], Docs: s.portal.url, MaxStale: s.Config.StaleLimit(),
 		Headers: gateway.Headers{
-			Trace: h.Trace, Source: h.Source, Identity: h.Identity, Organization: h.Organization, Application: h.Application,
+			Trace: h.Trace, TraceAccept: h.TraceAccept, Source: h.Source, Identity: h.Identity, Organization: h.Organization, Application: h.Application,
 			ClientID: h.ClientID, Environment: h.Environment, Strip: h.Strip,
 		},
 		Options:          gateway.Options{MissingTokenIs400: c.MissingTokenIs400, InvalidProductIs401: c.InvalidProduct401},
