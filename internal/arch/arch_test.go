@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"api", "catalog", "internal/id", "internal/localca", "internal/oauth", "internal/openapi/strictyaml", "internal/problem", "internal/secret", "internal/strictjson", "test/bench"},
 	{"client", "internal/jose", "internal/limit", "internal/openapi"},
 	{"internal/dpop", "internal/market"},
-	{"internal/keyring", "internal/mock", "internal/usage"},
+	{"internal/keyring", "internal/keyset", "internal/mock", "internal/usage"},
 	{"internal/manifest", "internal/snapshot", "internal/token"},
 	{"internal/policy", "internal/httpx", "internal/store"},
 	{"internal/store/storetest"},
@@ -52,6 +52,7 @@ var only = map[string][]string{
 	module + "internal/demo":        {"internal/cli"},
 	"net/http": {
 		"client", "internal/httpx", "internal/server", "internal/cli", "internal/demo", "internal/mock",
+		"internal/keyset", // fetches from clients, with a dialer of its own
 		"internal/adminapi", "internal/authserver", "internal/gateway", "internal/portal",
 	},
 }

@@ -27,11 +27,19 @@ type Spender interface {
 	SpendAssertion(ctx context.Context, clientID, jti string, expires time.Time) (first bool, err error)
 }
 
+// KeySets reads the keys that clients publish at their jwks_uri.
+type KeySets interface {
+	// Keys returns the keys at a URL. If none is called kid, and kid is not empty, they
+	// were read a moment ago. The text of an error is for the URL's owner.
+	Keys(ctx context.Context, url, kid string) ([]*jose.Key, error)
+}
+
 // The bounds of assertions and of what is remembered of them.
 const (
 	maxAssertionLife = time.Hour // that exp may lie ahead
 	maxJTI           = 256       // bytes
-	maxKeysTried     = 8         // for one assertion
+	maxKeysTried     = 8         // for one assertion, of those that were registered, and of those at each URL
+	maxSetsTried     = 3
 	maxParsedKeys    = 1 << 14
 	maxSpent         = 1 << 14 // that are known without asking the store
 	spendPatience    = 3 * time.Second
@@ -103,7 +111,7 @@ func (s *Server) byAssertion(r *http.Request, q *request) (caller, error) {
 	}
 	client, known := s.Model.ByClientID(clientID)
 	if no == (why{}) {
-		client, no = s.whyNotSigned(client, known, a)
+		client, no = s.whyNotSigned(r.Context(), client, known, a)
 	}
 	if no != (why{}) {
 		return caller{}, s.refuse(r, q, clientID, client, no.reason, no.next)
@@ -214,7 +222,7 @@ func (s *Server) isTokenURL(text string) bool {
 // judges it. The client that it returns has the credential only if its key
 // verified: whoever just knows a client_id is told nothing by it, nor in the name
 // of its owner's credential.
-func (s *Server) whyNotSigned(client snapshot.Client, known bool, a *assertion) (snapshot.Client, why) {
+func (s *Server) whyNotSigned(ctx context.Context, client snapshot.Client, known bool, a *assertion) (snapshot.Client, why) {
 	switch {
 	case !known:
 		s.assertions.decoys.Verify(a.signed)
@@ -228,7 +236,9 @@ func (s *Server) whyNotSigned(client snapshot.Client, known bool, a *assertion) 
 	}
 	credential, no := s.signer(client.App, a)
 	if credential == nil {
-		return client, no
+		if credential, no = s.publisher(ctx, client.App, a, no); credential == nil {
+			return client, no
+		}
 	}
 	client.Credential = credential
 	named := "the key " + credential.Hint
@@ -284,7 +294,7 @@ func (s *Server) signer(app *snapshot.App, a *assertion) (*snapshot.Credential, 
 	}
 	switch {
 	case registered == 0:
-		return nil, why{"the app has no public key", "add one: sallyport credential create APP --public-key FILE"}
+		return nil, why{"the app has no public key", "add one: sallyport credential create APP --public-key FILE, or --jwks-uri URL"}
 	case found < registered && len(keys) == 0:
 		return nil, why{"the key with the kid " + quote(kid) + " is not one for " + alg, "sign by the algorithm of the key"}
 	case len(keys) == 0:
@@ -297,6 +307,46 @@ func (s *Server) signer(app *snapshot.App, a *assertion) (*snapshot.Credential, 
 		return nil, why{"no key of the app has the kid " + quote(kid) + ", and none made the signature", "compare the thumbprints: sallyport credential list APP"}
 	}
 	return nil, why{"no key of the app made the signature", "compare the thumbprints: sallyport credential list APP"}
+}
+
+// publisher returns the credential of app at whose URL there is a key that verifies
+// the assertion, or why there is none: no, if the app has no URL, or the kid is that
+// of another key.
+func (s *Server) publisher(ctx context.Context, app *snapshot.App, a *assertion, no why) (*snapshot.Credential, why) {
+	kid, tried := a.signed.Header.KeyID, 0
+	for _, c := range app.Credentials() {
+		if c.Kind != market.KeySetURL || !c.Live(s.Now()) {
+			continue
+		}
+		if tried++; tried > maxSetsTried {
+			break
+		}
+		keys, err := s.KeySets.Keys(ctx, c.Material, kid)
+		if err != nil {
+			no = why{"the key set at " + c.Hint + " cannot be had: " + err.Error(), "let " + quote(c.Material) + " answer with a JWK Set"}
+			continue
+		}
+		// A key without a name may be the one that is named, if that is not there.
+		keys = slices.DeleteFunc(slices.Clone(keys), func(k *jose.Key) bool {
+			return !k.Takes(a.signed.Header.Algorithm) || kid != "" && k.ID != "" && !candidate{c, k}.named(kid)
+		})
+		for _, k := range keys[:min(len(keys), maxKeysTried)] {
+			if a.signed.VerifiedBy(k) {
+				return c, why{}
+			}
+		}
+		switch {
+		case len(keys) == 0 && kid != "":
+			no = why{"the key set at " + c.Hint + " has no key for " + a.signed.Header.Algorithm + " with the kid " + quote(kid), "publish the key before you sign with it; it is looked for again after 30 seconds"}
+		case len(keys) == 0:
+			no = why{"the key set at " + c.Hint + " has no key for " + a.signed.Header.Algorithm, "publish the key before you sign with it"}
+		case len(keys) > maxKeysTried:
+			no = why{"none of the first keys at " + c.Hint + " made the signature, and the kid names none", "name the key by its kid"}
+		default:
+			no = why{"no key at " + c.Hint + " made the signature", "publish the key before you sign with it, and name it by its kid"}
+		}
+	}
+	return nil, no
 }
 
 // spend notes that the assertion was used, and reports whether it is the first

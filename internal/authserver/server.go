@@ -72,6 +72,7 @@ type Config struct {
 	Hasher   market.Hasher
 	Revoker  Revoker
 	Spender  Spender
+	KeySets  KeySets
 	// Credentials lets clients rotate their own secrets; nil: they may not.
 	Credentials Credentials
 	Meter       *usage.Meter

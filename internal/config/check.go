@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -22,6 +23,9 @@ const maxPrefix = 16
 // longestLifetime bounds max_token_lifetime: nodes forget a secret 48 hours
 // after its end, and its tokens must have ended by then.
 const longestLifetime = 48 * time.Hour
+
+// longestStale bounds key_sets.stale.
+const longestStale = 24 * time.Hour
 
 // shortestLead is twice as long as a verifier may keep the key set.
 const shortestLead = 2 * keyring.MaxAge
@@ -48,6 +52,14 @@ func (c *Config) check() error {
 		if !headerName.MatchString(value) {
 			bad("headers."+name, "%q is not a header's name", value)
 		}
+	}
+	for i, text := range c.KeySets.Allow {
+		if p, err := netip.ParsePrefix(text); err != nil || p != p.Masked() {
+			bad(fmt.Sprintf("key_sets.allow[%d]", i), "%q is not a network, such as 10.0.0.0/8", text)
+		}
+	}
+	if c.KeySets.Stale > Duration(longestStale) {
+		bad("key_sets.stale", "must be at most 24h: a key that its owner took out is taken for so much longer")
 	}
 	checkListener(bad, "management", c.Management)
 	checkListener(bad, "portal", c.Portal)

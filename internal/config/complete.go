@@ -57,6 +57,7 @@ const (
 	defaultKeyPeriod   = 90 * 24 * time.Hour
 	defaultKeyLead     = time.Hour
 	defaultMaxStale    = 15 * time.Minute
+	defaultKeySetStale = time.Hour
 )
 
 func (e *Environment) complete(name market.Environment) {
@@ -87,6 +88,9 @@ func (e *Environment) complete(name market.Environment) {
 
 // StaleLimit is MaxStale, or its default.
 func (c *Config) StaleLimit() time.Duration { return c.MaxStale.Or(defaultMaxStale) }
+
+// StaleLimit is Stale, or its default.
+func (k KeySets) StaleLimit() time.Duration { return k.Stale.Or(defaultKeySetStale) }
 
 // defaultPrefix begins the secrets of an environment that is given no prefix: sp
 // and as much of its name as a prefix can hold.

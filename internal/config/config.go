@@ -21,6 +21,7 @@ type Config struct {
 	Management   Listener                            `yaml:"management" doc:"The management API."`
 	Portal       Listener                            `yaml:"portal" doc:"The developer portal."`
 	Catalog      Catalog                             `yaml:"catalog" doc:"The catalogue of APIs."`
+	KeySets      KeySets                             `yaml:"key_sets" doc:"Fetching the keys that clients publish (jwks_uri)."`
 	Headers      Headers                             `yaml:"headers" doc:"Names of the headers between callers, gateway and upstreams."`
 	Audience     string                              `yaml:"audience" doc:"The aud of every access token. Default: apiPlatform."`
 	MaxStale     Duration                            `yaml:"max_stale" doc:"How long nodes go on without the store, by what they know, before they refuse. Default: 15m."`
@@ -124,6 +125,13 @@ type V1 struct {
 // Catalog is about the catalogue.
 type Catalog struct {
 	Vars map[string]string `yaml:"vars" doc:"Values for ${NAME} in the manifests' upstream URLs."`
+}
+
+// KeySets is about fetching the keys of others.
+type KeySets struct {
+	Allow []string `yaml:"allow" doc:"Networks, such as 10.0.0.0/8, that key sets may be fetched from although they are not public. Default: none: who may name a URL could else have us look around in our own network."`
+	CA    string   `yaml:"ca" doc:"PEM file with authorities to trust for it beside the system's."`
+	Stale Duration `yaml:"stale" doc:"How long a key set is gone by past its end while it cannot be fetched; at most 24h. Default: 1h."`
 }
 
 // Headers names headers.

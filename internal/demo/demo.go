@@ -104,8 +104,9 @@ func (o Options) config() (*config.Config, error) {
 			},
 			Strip: []string{"x-optum-tenant-id", "x-chng-tenant-id", "x-optum-subtenant-id"},
 		},
-		Log:  config.Log{File: filepath.Join(o.Data, "sallyport.log")},
-		Name: "Sallyport demo",
+		KeySets: config.KeySets{Allow: []string{"127.0.0.0/8", "::1/128"}}, // a client to try it with is here
+		Log:     config.Log{File: filepath.Join(o.Data, "sallyport.log")},
+		Name:    "Sallyport demo",
 	}
 	if err := os.MkdirAll(filepath.Join(o.Data, "keys"), 0o700); err != nil {
 		return nil, server.ExplainFolder(o.Data, err)

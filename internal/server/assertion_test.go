@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -142,12 +144,36 @@ func TestTheTokenURLIsAnAudienceOnlyWhereItIsConfigured(t *testing.T) {
 			}
 		}
 		for _, aud := range []any{
-			"https://attacker.example/oauth2/token", base + ".attacker.example/oauth2/token", []string{productionIssuer, base + "/oauth2/token"},
+			"https://attacker.example/oauth2/token", base + ".attacker.example/oauth2/token",
+			[]string{productionIssuer, base + "/oauth2/token"},
 			base + "/oauth2/revoke", base + "/thing/v1/token", productionIssuer + "/oauth2/token",
 		} {
 			if status, _ := n.assert(k.assertion(aud)); status != http.StatusUnauthorized {
 				t.Errorf("configured %t: %v: %d", configured, aud, status)
 			}
 		}
+	}
+}
+
+// By default a URL of an app leads nowhere in our own network.
+func TestKeySetsAreNotFetchedFromOurOwnNetwork(t *testing.T) {
+	asked := make(chan struct{}, 100)
+	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))
+	defer inside.Close()
+	n := run(t, settings(t, t.TempDir(), ""))
+	must(t, n.ApplyCatalog(t.Context(), market.System, catalogue("http://127.0.0.1:1")))
+	_, app, _ := customer(t, n.Market)
+	_, _, err := n.Market.AddCredential(t.Context(), market.System, market.NewCredential{App: app.ID, Kind: market.KeySetURL, Material: inside.URL})
+	must(t, err)
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	soon(t, "the refusal names the address", func() bool {
+		status, body := n.assert(keyed{t, app.ClientID, key}.assertion(productionIssuer))
+		trace, _ := body["trace_id"].(string)
+		refusal, err := n.operator().Refusal(t.Context(), trace)
+		return err == nil && status == http.StatusUnauthorized && strings.HasSuffix(refusal.Reason, "it is at an address that is not public")
+	})
+	if len(asked) > 0 {
+		t.Error("a request arrived there")
 	}
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/dpop"
 	"github.com/sallyport-dev/sallyport/internal/gateway"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
+	"github.com/sallyport-dev/sallyport/internal/keyset"
 	"github.com/sallyport-dev/sallyport/internal/limit"
 	"github.com/sallyport-dev/sallyport/internal/localca"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
@@ -60,6 +61,7 @@ type Server struct {
 	store      *store.Store
 	following  *following
 	rings      keyring.Rings
+	keySets    *keyset.Sets
 	model      *snapshot.Model
 	meter      *usage.Meter
 	refusals   *usage.Refusals
@@ -160,6 +162,9 @@ func (s *Server) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := s.model.Load(ctx, s.store); err != nil {
+		return err
+	}
+	if s.keySets, err = s.openKeySets(); err != nil {
 		return err
 	}
 	if err := s.counter.Load(ctx, s.store, s.Now()); err != nil {

@@ -78,7 +78,7 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 		},
 		Documentation: s.portal.url,
 		MutualTLS:     e.mutualTLS(), Proofs: e.proofs, NonceOptional: c.DPoP.TokenNonceOptional,
-		Model: s.model, Ring: e.ring, Verifier: verifiers[e.name], Hasher: s.Market.Hasher, Revoker: s.Market, Spender: s.store,
+		Model: s.model, Ring: e.ring, Verifier: verifiers[e.name], Hasher: s.Market.Hasher, Revoker: s.Market, Spender: s.store, KeySets: s.keySets,
 		Meter: s.meter, Refusals: s.refusals,
 		Failures:        limit.New(failuresPerSecond, failuresBurst, limitsKept),
 		NetworkFailures: limit.New(networkFailuresPerSecond, networkFailuresBurst, limitsKept),

@@ -16,6 +16,7 @@ import (
 	"encoding/pem"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -437,4 +438,100 @@ func TestXOAuth2AuthenticatesByAnAssertion(t *testing.T) {
 	if a := s.call(e.api(t, "eligibility"), token.AccessToken, nil); a.status != http.StatusOK {
 		t.Errorf("the call: %d %s", a.status, a.body)
 	}
+}
+
+// published is a client's key set, over plain HTTP on this machine.
+type published struct {
+	*httptest.Server
+	mu     sync.Mutex
+	status int
+	keys   []jose.JSONWebKey
+}
+
+func publish(t *testing.T) *published {
+	t.Helper()
+	p := &published{status: http.StatusOK}
+	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		w.Header().Set("Cache-Control", "max-age=3600")
+		w.WriteHeader(p.status)
+		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: p.keys})
+	}))
+	t.Cleanup(p.Close)
+	return p
+}
+
+// show publishes the keys of these names.
+func (p *published) show(status int, keys map[string]crypto.Signer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status, p.keys = status, nil
+	for kid, key := range keys {
+		p.keys = append(p.keys, jose.JSONWebKey{Key: key.Public(), KeyID: kid, Use: "sig"})
+	}
+}
+
+func TestAClientPublishesItsKeys(t *testing.T) {
+	now := &clock{}
+	s := startWith(t, demo.Options{Data: t.TempDir(), Now: now.Now})
+	e := s.Environments["sandbox"]
+	target := e.URL + "/oauth2/token"
+	forward := func(d time.Duration) {
+		now.forward(d)
+		eventually(t, "the node goes by its clock", func() bool { return s.grant(e, target).status == http.StatusOK })
+	}
+	first, next := keyOf(t, "ES256"), keyOf(t, "RS256")
+	p := publish(t)
+	p.show(http.StatusOK, map[string]crypto.Signer{"first": first})
+	made := s.addKey(t, e, api.NewCredential{JWKSURI: p.URL + "/keys"})
+	times := func() map[string]any {
+		at := now.Now()
+		return map[string]any{"iat": at.Unix(), "exp": at.Add(time.Minute).Unix()}
+	}
+	by := func(key crypto.Signer, alg, kid string) answer {
+		header := map[string]any{"kid": kid}
+		if kid == "" {
+			header = nil
+		}
+		return s.assert(target, sign(t, key, alg, header, asserting(e, times())))
+	}
+	good := func(step string, a answer) {
+		t.Helper()
+		if a.status != http.StatusOK {
+			t.Fatalf("%s: %d %s: %+v", step, a.status, a.body, s.reason(t, a))
+		}
+		token, _ := a.json(t)["access_token"].(string)
+		if _, payload := claims(t, token); payload["cred"] != made.ID {
+			t.Errorf("%s: the token names %v, want %s", step, payload["cred"], made.ID)
+		}
+	}
+	refused := func(step, reason string, a answer) {
+		t.Helper()
+		if got := s.reason(t, a); a.status != http.StatusUnauthorized || !strings.Contains(got.Reason, reason) || got.Next == "" {
+			t.Errorf("%s: %d, %+v, want %q", step, a.status, got, reason)
+		}
+	}
+	good("the first key", by(first, "ES256", "first"))
+	good("the first key, without naming it", by(first, "ES256", ""))
+	refused("a key that is not published", "made the signature", by(keyOf(t, "ES256"), "ES256", "first"))
+	p.show(http.StatusOK, map[string]crypto.Signer{"first": first, "next": next})
+	forward(31 * time.Second)
+	good("the next key, by its name", by(next, "RS256", "next"))
+	p.show(http.StatusOK, map[string]crypto.Signer{"next": next})
+	forward(61 * time.Minute)
+	refused("the first key, which was taken out", `no key for ES256 with the kid "first"`, by(first, "ES256", "first"))
+	good("the next key, from then on", by(next, "RS256", "next"))
+	p.show(http.StatusInternalServerError, nil)
+	forward(61 * time.Minute)
+	good("while the set cannot be had", by(next, "RS256", "next"))
+	forward(time.Hour)
+	refused("when it could not be had for too long", "answers with status 500", by(next, "RS256", "next"))
+	p.show(http.StatusOK, map[string]crypto.Signer{"next": next})
+	forward(11 * time.Second)
+	good("when it can be had again", by(next, "RS256", "next"))
+	if _, err := s.operator().RevokeCredential(t.Context(), made.ID, api.CredentialRevocation{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	refused("after it was revoked", "has no public key", by(next, "RS256", "next"))
 }

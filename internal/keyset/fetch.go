@@ -1,0 +1,117 @@
+package keyset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/jose"
+)
+
+// answer is what a reading brought.
+type answer struct {
+	keys  []*jose.Key // nil: unchanged
+	etag  string
+	fresh time.Duration // 0: as before
+}
+
+// fetch reads a set, if it is not the one that etag names.
+func (s *Sets) fetch(target, etag string) (answer, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
+	defer cancel()
+	select {
+	case s.reading <- struct{}{}:
+		defer func() { <-s.reading }()
+	case <-ctx.Done():
+		return answer{}, errors.New("too many key sets are being read")
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+	if err != nil {
+		return answer{}, err
+	}
+	r.Header.Set("Accept", "application/jwk-set+json, application/json")
+	r.Header.Set("User-Agent", "sallyport")
+	if etag != "" {
+		r.Header.Set("If-None-Match", etag)
+	}
+	res, err := s.client.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	got := answer{fresh: fresh(res.Header), etag: res.Header.Get("Etag")}
+	switch {
+	case res.StatusCode == http.StatusNotModified && etag != "":
+		if len(res.Header.Values("Cache-Control")) == 0 { // RFC 9111 §4.3.4
+			got.fresh = 0
+		}
+		return got, nil
+	case res.StatusCode != http.StatusOK:
+		return answer{}, statusError(res.StatusCode)
+	}
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxSize+1))
+	if err != nil {
+		return answer{}, err
+	}
+	if got.keys, err = jose.ParseSet(text); err != nil { // refuses what is too long
+		return answer{}, formError{err}
+	}
+	return got, nil
+}
+
+// fresh is for how long an answer is good (RFC 9111 §5.2.2.1), within our bounds.
+func fresh(h http.Header) time.Duration {
+	d := usualFresh
+	for directive := range strings.SplitSeq(strings.ToLower(strings.Join(h.Values("Cache-Control"), ",")), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
+		switch name {
+		case "no-store", "no-cache":
+			return minFresh
+		case "max-age":
+			if seconds, err := strconv.ParseInt(strings.Trim(value, `"`), 10, 32); err == nil {
+				d = time.Duration(seconds) * time.Second
+			}
+		}
+	}
+	return min(max(d, minFresh), maxFresh)
+}
+
+// statusError is an answer that is none.
+type statusError int
+
+// Error implements error.
+func (e statusError) Error() string {
+	if e >= 300 && e < 400 {
+		return fmt.Sprintf("it answers with status %d, and redirects are not followed", int(e))
+	}
+	return fmt.Sprintf("it answers with status %d", int(e))
+}
+
+// formError is an answer that is no key set.
+type formError struct{ err error }
+
+// Error implements error.
+func (e formError) Error() string { return "it is " + e.err.Error() }
+
+// public is what the owner of a URL is told of an error: what it says of the
+// answer, and nothing of our network.
+func public(err error) error {
+	var status statusError
+	var form formError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errAddress):
+		return errAddress
+	case errors.As(err, &status):
+		return status
+	case errors.As(err, &form):
+		return form
+	}
+	return errors.New("it cannot be reached, or its certificate is not one that we trust")
+}
