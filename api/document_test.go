@@ -39,6 +39,7 @@ func schemas() map[string]any {
 		"Catalog":         api.Catalog{}, "CatalogAPI": api.CatalogAPI{}, "CatalogVersion": api.CatalogVersion{},
 		"CatalogVersionList": api.List[api.CatalogVersion]{}, "CatalogPut": api.CatalogPut{}, "CatalogResult": api.CatalogResult{},
 		"AuditRecord": api.AuditRecord{}, "AuditRecordList": api.List[api.AuditRecord]{},
+		"TokenUsage": api.TokenUsage{}, "TokenUsageList": api.List[api.TokenUsage]{},
 		"UsageRow": api.UsageRow{}, "UsageRowList": api.List[api.UsageRow]{},
 		"Call": api.Call{}, "Explanation": api.Explanation{}, "ExplanationStep": api.ExplanationStep{},
 		"Refusal": api.Refusal{}, "RefusalList": api.List[api.Refusal]{},
@@ -51,7 +52,7 @@ func schemas() map[string]any {
 
 // notOnTheWire lists the structs that no body holds.
 func notOnTheWire() []string {
-	return []string{"List", "Page", "Expiry", "Secret", "AuditFilter", "CredentialFilter", "UsageFilter", "RefusalFilter"}
+	return []string{"List", "Page", "Expiry", "Secret", "AuditFilter", "CredentialFilter", "UsageFilter", "TokenUsageFilter", "RefusalFilter"}
 }
 
 func document(t *testing.T) *openapi3.T {
@@ -190,6 +191,8 @@ func kind(typ reflect.Type) string {
 		return "boolean"
 	case reflect.Int, reflect.Int64:
 		return "integer"
+	case reflect.Float64:
+		return "number"
 	case reflect.Slice:
 		if typ.Elem().Kind() == reflect.Uint8 {
 			return "object"

@@ -56,6 +56,25 @@ type UsageFilter struct {
 	To          time.Time // exclusive; zero: now
 }
 
+// TokenUsage is how an app in an environment uses its tokens.
+type TokenUsage struct {
+	Org           string   `json:"org"`
+	App           string   `json:"app"`
+	Environment   string   `json:"environment"`
+	Signed        int64    `json:"signed"`                    // tokens made for it
+	Again         int64    `json:"again"`                     // times that it got the same token again
+	Refused       int64    `json:"refused"`                   // token requests
+	Calls         int64    `json:"calls"`                     // refused ones too
+	TokensPerCall *float64 `json:"tokens_per_call,omitempty"` // missing: it made no calls
+	Advice        string   `json:"advice,omitempty"`          // missing: there is nothing to say
+}
+
+// TokenUsageFilter chooses how tokens are used; empty fields choose all.
+type TokenUsageFilter struct {
+	UsageFilter
+	Page Page
+}
+
 // Refusal is why a token request or a call was refused.
 type Refusal struct {
 	TraceID     string    `json:"trace_id"`
@@ -63,18 +82,30 @@ type Refusal struct {
 	Environment string    `json:"environment"`
 	Surface     string    `json:"surface"` // "token", "call"
 	Method      string    `json:"method"`
-	Path        string    `json:"path"` // never the query
+	Path        string    `json:"path"` // the operation's template, where there is one; never the query
 	Status      int       `json:"status"`
-	Code        string    `json:"code"`   // the error that was answered
-	Reason      string    `json:"reason"` // what it really was
-	Next        string    `json:"next"`   // what to do about it
+	Code        string    `json:"code"`                   // the error that was answered
+	Reason      string    `json:"reason"`                 // what it really was
+	Next        string    `json:"next"`                   // what to do about it
+	Parameter   string    `json:"parameter,omitempty"`    // what it is about, by its name in the request
+	SkewSeconds int64     `json:"skew_seconds,omitempty"` // how far past its end what was sent was; negative: ahead of its beginning
 	Org         string    `json:"org,omitempty"`
 	App         string    `json:"app,omitempty"`
 	Credential  string    `json:"credential,omitempty"`
+	Label       string    `json:"credential_label,omitempty"`
+	Hint        string    `json:"credential_hint,omitempty"` // the first characters of the secret
 }
 
-// RefusalFilter chooses refusals.
+// RefusalFilter chooses refusals; empty fields choose all.
 type RefusalFilter struct {
-	Org   string // empty: all
-	Limit int    // 1 to 1000; 0: 100
+	Org         string
+	App         string
+	Credential  string
+	Environment string
+	Surface     string // "token", "call"
+	Code        string
+	Trace       string
+	From        time.Time
+	To          time.Time // exclusive
+	Page        Page
 }

@@ -100,11 +100,29 @@ func (m *Management) Usage(ctx context.Context, filter api.UsageFilter) (api.Lis
 	return call[api.List[api.UsageRow]](ctx, m, http.MethodGet, "/v1/usage", q, nil)
 }
 
-// Refusals lists the newest refusals of the node that answers.
-func (m *Management) Refusals(ctx context.Context, filter api.RefusalFilter) (api.List[api.Refusal], error) {
-	q := url.Values{}
+// TokenUsage tells how apps use their tokens, those that fetch far too many first.
+func (m *Management) TokenUsage(ctx context.Context, filter api.TokenUsageFilter) (api.List[api.TokenUsage], error) {
+	q := pageQuery(filter.Page)
 	put(q, "org", filter.Org)
-	putLimit(q, filter.Limit)
+	put(q, "app", filter.App)
+	put(q, "environment", filter.Environment)
+	put(q, "from", rfc3339(filter.From))
+	put(q, "to", rfc3339(filter.To))
+	return call[api.List[api.TokenUsage]](ctx, m, http.MethodGet, "/v1/token-usage", q, nil)
+}
+
+// Refusals lists what was refused, newest first.
+func (m *Management) Refusals(ctx context.Context, filter api.RefusalFilter) (api.List[api.Refusal], error) {
+	q := pageQuery(filter.Page)
+	put(q, "org", filter.Org)
+	put(q, "app", filter.App)
+	put(q, "credential", filter.Credential)
+	put(q, "environment", filter.Environment)
+	put(q, "surface", filter.Surface)
+	put(q, "code", filter.Code)
+	put(q, "trace", filter.Trace)
+	put(q, "from", rfc3339(filter.From))
+	put(q, "to", rfc3339(filter.To))
 	return call[api.List[api.Refusal]](ctx, m, http.MethodGet, "/v1/refusals", q, nil)
 }
 

@@ -67,6 +67,7 @@ type Keys interface {
 // Usage is what was counted.
 type Usage interface {
 	Usage(ctx context.Context, filter usage.Filter) ([]usage.Row, error)
+	TokenUse(ctx context.Context, filter usage.TokenFilter) (page []usage.TokenUse, next string, err error)
 }
 
 // Handler is the management API.
@@ -161,6 +162,7 @@ func (h *Handler) routes() []route {
 
 		{"GET /v1/audit", h.audit},
 		{"GET /v1/usage", h.usage},
+		{"GET /v1/token-usage", h.tokenUsage},
 		{"GET /v1/refusals", h.listRefusals},
 		{"GET /v1/refusals/{trace}", h.showRefusal},
 		{"POST /v1/explain", h.explainCall},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -267,17 +268,61 @@ func TestARefusalIsExplainedByItsTrace(t *testing.T) {
 	w.config.Refusals.Add(usage.Refusal{
 		Trace: "abc", At: clock(), Environment: market.Sandbox, Surface: "call", Method: "POST", Path: "/x", Status: 401,
 		Code: "access_token_expired", Reason: "it expired four minutes ago", Next: "fetch a new one", Org: "org_other",
+		Parameter: "Authorization", Skew: 4 * time.Minute, App: "app_a", Credential: "cred_a", Label: "ci", Hint: "spsbx_AB",
 	})
-	got := want[api.Refusal](t, w, http.StatusOK, "GET", "/v1/refusals/abc", nil)
-	if got.Reason != "it expired four minutes ago" {
-		t.Errorf("got %+v", got)
+	w.config.Refusals.Add(usage.Refusal{Trace: "def", At: clock(), Environment: market.Production, Surface: "token", Code: "invalid_client", Status: 401})
+	lists := func(query string, traces ...string) {
+		t.Helper()
+		got := want[api.List[api.Refusal]](t, w, http.StatusOK, "GET", "/v1/refusals"+query, nil)
+		var found []string
+		for _, r := range got.Items {
+			found = append(found, r.TraceID)
+		}
+		slices.Sort(found)
+		if got.Items == nil || !slices.Equal(found, traces) {
+			t.Errorf("%s: got %+v, want %q", query, got, traces)
+		}
 	}
-	if all := want[api.List[api.Refusal]](t, w, http.StatusOK, "GET", "/v1/refusals", nil); len(all.Items) != 1 {
-		t.Errorf("got %+v", all)
+	check := func(when string) {
+		t.Helper()
+		got := want[api.Refusal](t, w, http.StatusOK, "GET", "/v1/refusals/abc", nil)
+		if got.Reason != "it expired four minutes ago" || got.Parameter != "Authorization" || got.SkewSeconds != 240 || got.Label != "ci" || got.Hint != "spsbx_AB" {
+			t.Errorf("%s: got %+v", when, got)
+		}
+		if got := want[api.Refusal](t, w, http.StatusOK, "GET", "/v1/refusals/def", nil); got.Next == "" {
+			t.Errorf("%s: what comes next is not told: %+v", when, got)
+		}
+		lists("", "abc", "def")
+		lists("?org=" + org.ID)
+		for _, query := range []string{
+			"?org=org_other", "?app=app_a", "?credential=cred_a", "?surface=call", "?code=access_token_expired", "?environment=sandbox", "?trace=abc",
+		} {
+			lists(query, "abc")
+		}
+		lists("?to=" + clock().Add(-time.Hour).Format(time.RFC3339))
 	}
-	if theirs := want[api.List[api.Refusal]](t, w, http.StatusOK, "GET", "/v1/refusals?org="+org.ID, nil); theirs.Items == nil || len(theirs.Items) != 0 {
-		t.Errorf("got %+v", theirs)
+	check("in memory")
+	if _, err := w.config.Refusals.Flush(t.Context()); err != nil {
+		t.Fatal(err)
 	}
+	check("in memory and in the store")
+	store, ok := w.config.Usage.(usage.RefusalStore)
+	if !ok {
+		t.Fatal("no store of refusals")
+	}
+	w.handler.Refusals = usage.NewRefusals(10, store) // a restart
+	check("in the store alone")
+	first := want[api.List[api.Refusal]](t, w, http.StatusOK, "GET", "/v1/refusals?limit=1", nil)
+	if len(first.Items) != 1 || first.Next == "" {
+		t.Fatalf("a page of one: %+v", first)
+	}
+	second := want[api.List[api.Refusal]](t, w, http.StatusOK, "GET", "/v1/refusals?limit=1&after="+first.Next, nil)
+	if len(second.Items) != 1 || second.Next != "" || second.Items[0].TraceID == first.Items[0].TraceID {
+		t.Errorf("the next page: %+v", second)
+	}
+	refused(t, w, api.CodeInvalid, "GET", "/v1/refusals?surface=x", nil)
+	refused(t, w, api.CodeInvalid, "GET", "/v1/refusals?from=2030-01-02T00:00:00Z&to=2030-01-01T00:00:00Z", nil)
+	refused(t, w, api.CodeNotFound, "GET", "/v1/refusals/nothing", nil)
 }
 
 func TestEverythingDoneIsAuditedAsTheOperators(t *testing.T) {

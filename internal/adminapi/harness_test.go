@@ -69,7 +69,7 @@ func open(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	config := Config{
-		Market: m, Keys: rings, Usage: s, Refusals: usage.NewRefusals(10), Environments: envs, Now: clock, Logger: logger,
+		Market: m, Keys: rings, Usage: s, Refusals: usage.NewRefusals(10, s), Environments: envs, Now: clock, Logger: logger,
 		CatalogVars: map[string]string{"DEMO_UPSTREAM": "https://upstream.example.com"},
 		Healthy:     func() bool { return true },
 		Status: func(context.Context) api.Status {

@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/market"
+	registry "github.com/sallyport-dev/sallyport/internal/problem"
 	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
@@ -65,15 +67,15 @@ func usageRow(u usage.Row) api.UsageRow {
 	}
 }
 
-func (h *Handler) usage(w http.ResponseWriter, r *http.Request) error {
-	q := readQuery(r)
+// usageFilter reads what usage is asked for: that of the last day, unless the query
+// says otherwise.
+func (h *Handler) usageFilter(q *query) usage.Filter {
 	filter := usage.Filter{
 		Org:         id.Org(q.identifier("org", "org_")),
 		App:         id.App(q.identifier("app", "app_")),
 		Environment: market.Environment(q.word("environment", h.environments()...)),
-		From:        q.time("from"),
-		To:          q.time("to"),
 	}
+	filter.From, filter.To = q.interval()
 	if filter.To.IsZero() {
 		filter.To = h.Now()
 	}
@@ -83,6 +85,12 @@ func (h *Handler) usage(w http.ResponseWriter, r *http.Request) error {
 	if filter.To.Before(filter.From) {
 		q.refuse("to", "lies before from")
 	}
+	return filter
+}
+
+func (h *Handler) usage(w http.ResponseWriter, r *http.Request) error {
+	q := readQuery(r)
+	filter := h.usageFilter(q)
 	if err := q.err(); err != nil {
 		return err
 	}
@@ -95,30 +103,102 @@ func (h *Handler) usage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func refusalOf(u usage.Refusal) api.Refusal {
+	next := u.Next
+	if next == "" { // what its code says to everybody
+		for _, p := range registry.ByCode(u.Code) {
+			if string(p.Surface) == u.Surface {
+				next = p.Next[0]
+			}
+		}
+	}
 	return api.Refusal{
 		TraceID: u.Trace, At: u.At.UTC(), Environment: string(u.Environment), Surface: u.Surface,
-		Method: u.Method, Path: u.Path, Status: u.Status, Code: u.Code, Reason: u.Reason, Next: u.Next,
-		Org: string(u.Org), App: string(u.App), Credential: string(u.Credential),
+		Method: u.Method, Path: u.Path, Status: u.Status, Code: u.Code, Reason: u.Reason, Next: next,
+		Parameter: u.Parameter, SkewSeconds: int64(u.Skew.Round(time.Second) / time.Second),
+		Org: string(u.Org), App: string(u.App), Credential: string(u.Credential), Label: u.Label, Hint: u.Hint,
 	}
+}
+
+// surfaces lists where something can be refused.
+func surfaces() []string { return []string{string(registry.Token), string(registry.Call)} }
+
+// interval reads from and to.
+func (q *query) interval() (from, to time.Time) {
+	from, to = q.time("from"), q.time("to")
+	if !from.IsZero() && !to.IsZero() && to.Before(from) {
+		q.refuse("to", "lies before from")
+	}
+	return from, to
 }
 
 func (h *Handler) listRefusals(w http.ResponseWriter, r *http.Request) error {
 	q := readQuery(r)
-	org, limit := id.Org(q.identifier("org", "org_")), q.limit()
+	page := q.page()
+	filter := usage.RefusalFilter{
+		Org:         id.Org(q.identifier("org", "org_")),
+		App:         id.App(q.identifier("app", "app_")),
+		Credential:  id.Credential(q.identifier("credential", "cred_")),
+		Environment: market.Environment(q.word("environment", h.environments()...)),
+		Surface:     q.word("surface", surfaces()...),
+		Code:        q.text("code"),
+		Trace:       q.text("trace"),
+		After:       page.After, Limit: page.Limit,
+	}
+	filter.From, filter.To = q.interval()
 	if err := q.err(); err != nil {
 		return err
 	}
-	httpx.WriteJSON(w, http.StatusOK, list(h.Refusals.Newest(org, limit), "", refusalOf))
+	found, next, err := h.Refusals.List(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, list(found, next, refusalOf))
 	return nil
 }
 
 func (h *Handler) showRefusal(w http.ResponseWriter, r *http.Request) error {
-	found, ok := h.Refusals.Find(r.PathValue("trace"))
+	if err := readQuery(r).err(); err != nil {
+		return err
+	}
+	found, ok, err := h.Refusals.Find(r.Context(), r.PathValue("trace"), "")
+	if err != nil {
+		return err
+	}
 	if !ok {
-		return notFound("refusal",
-			"a node keeps its newest refusals in memory: ask the node that answered, and soon; GET /v1/refusals lists them")
+		return notFound("refusal", "every node finds it some seconds after its answer, and for 30 days at most; GET /v1/refusals lists what there is")
 	}
 	httpx.WriteJSON(w, http.StatusOK, refusalOf(found))
+	return nil
+}
+
+func tokenUse(u usage.TokenUse) api.TokenUsage {
+	out := api.TokenUsage{
+		Org: string(u.Org), App: string(u.App), Environment: string(u.Environment),
+		Signed: u.Signed, Again: u.Again, Refused: u.Refused, Calls: u.Calls,
+	}
+	if u.Calls > 0 {
+		ratio := math.Round(float64(u.Fetched())/float64(u.Calls)*1000) / 1000
+		out.TokensPerCall = &ratio
+	}
+	if u.Chatty() {
+		out.Advice = "fetch one token, keep it in memory, and use it for all calls until shortly before it expires"
+	}
+	return out
+}
+
+func (h *Handler) tokenUsage(w http.ResponseWriter, r *http.Request) error {
+	q := readQuery(r)
+	page := q.page()
+	filter := usage.TokenFilter{After: page.After, Limit: page.Limit}
+	filter.Filter = h.usageFilter(q)
+	if err := q.err(); err != nil {
+		return err
+	}
+	found, next, err := h.Usage.TokenUse(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	httpx.WriteJSON(w, http.StatusOK, list(found, next, tokenUse))
 	return nil
 }
 

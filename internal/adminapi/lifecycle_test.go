@@ -3,6 +3,7 @@ package adminapi
 import (
 	"io/fs"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -139,7 +140,7 @@ func TestAnAppAndItsCredentials(t *testing.T) {
 	}
 	refused(t, w, api.CodeConflict, "POST", "/v1/credentials/"+c.ID+"/revoke", nil)
 
-	if err := w.config.Usage.(usage.Store).AddUsage(t.Context(), nil, []usage.LastUse{{Credential: id.Credential(rotated.ID), At: clock(), From: "192.0.2.0/24"}}); err != nil {
+	if err := w.config.Usage.(usage.Store).AddUsage(t.Context(), usage.Batch{Uses: []usage.LastUse{{Credential: id.Credential(rotated.ID), At: clock(), From: "192.0.2.0/24"}}}); err != nil {
 		t.Fatal(err)
 	}
 	if p := refused(t, w, api.CodeConflict, "POST", "/v1/credentials/"+rotated.ID+"/revoke", nil); p.Field != "force" || !strings.HasPrefix(p.Detail, "in use: last used at ") {
@@ -415,7 +416,7 @@ func TestUsageIsCountedOfTheLastDay(t *testing.T) {
 	if !ok {
 		t.Fatal("no usage store")
 	}
-	if err := store.AddUsage(t.Context(), []usage.Row{{Key: key, Count: 3, Duration: 1500 * time.Millisecond}, {Key: old, Count: 1}}, nil); err != nil {
+	if err := store.AddUsage(t.Context(), usage.Batch{Rows: []usage.Row{{Key: key, Count: 3, Duration: 1500 * time.Millisecond}, {Key: old, Count: 1}}}); err != nil {
 		t.Fatal(err)
 	}
 	got := want[api.List[api.UsageRow]](t, w, http.StatusOK, "GET", "/v1/usage?environment=sandbox", nil)
@@ -426,6 +427,38 @@ func TestUsageIsCountedOfTheLastDay(t *testing.T) {
 	if len(all.Items) != 2 {
 		t.Errorf("got %+v", all)
 	}
+}
+
+func TestWhoFetchesATokenForEveryCallIsToldToKeepOne(t *testing.T) {
+	w := open(t)
+	hour := clock().Truncate(time.Hour).Unix()
+	row := func(app id.App, api, source string, n int64) usage.Row {
+		key := usage.Key{Hour: hour, Environment: market.Sandbox, Org: "org_a", App: app, API: api, Outcome: "ok", Source: source}
+		return usage.Row{Key: key, Count: n}
+	}
+	store, ok := w.config.Usage.(usage.Store)
+	if !ok {
+		t.Fatal("no usage store")
+	}
+	if err := store.AddUsage(t.Context(), usage.Batch{Rows: []usage.Row{
+		row("app_chatty", "", "token", 30), row("app_chatty", "elig", "live", 20),
+		row("app_good", "", "token", 1), row("app_good", "elig", "live", 20),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	got := want[api.List[api.TokenUsage]](t, w, http.StatusOK, "GET", "/v1/token-usage?org=org_a&environment=sandbox", nil)
+	if len(got.Items) != 2 || got.Items[0].App != "app_chatty" || *got.Items[0].TokensPerCall != 1.5 || got.Items[0].Advice == "" {
+		t.Errorf("got %+v", got)
+	}
+	if good := got.Items[1]; good.App != "app_good" || good.Signed != 1 || good.Calls != 20 || *good.TokensPerCall != 0.05 || good.Advice != "" {
+		t.Errorf("got %+v", good)
+	}
+	page := want[api.List[api.TokenUsage]](t, w, http.StatusOK, "GET", "/v1/token-usage?limit=1", nil)
+	rest := want[api.List[api.TokenUsage]](t, w, http.StatusOK, "GET", "/v1/token-usage?limit=1&after="+url.QueryEscape(page.Next), nil)
+	if len(page.Items) != 1 || len(rest.Items) != 1 || rest.Items[0].App != "app_good" || rest.Next != "" {
+		t.Errorf("pages %+v, %+v", page, rest)
+	}
+	refused(t, w, api.CodeInvalid, "GET", "/v1/token-usage?after=rubbish", nil)
 }
 
 func TestStatusIsTheNodes(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/api"
 	"github.com/sallyport-dev/sallyport/catalog"
+	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
@@ -190,10 +191,20 @@ func TestTheOtherNounsInCommands(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 
-	w.refusals.Add(usage.Refusal{Trace: "abc", Reason: "it expired four minutes ago", Next: "fetch a new one", Surface: "call"})
-	if out := w.ok(t, "explain", "abc"); !strings.Contains(out, "four minutes ago") || !strings.Contains(out, "fetch a new one") {
-		t.Errorf("got %s", out)
+	w.refusals.Add(usage.Refusal{
+		Trace: "abc", Reason: "it expired four minutes ago", Next: "fetch a new one", Surface: "call", Method: "GET", Path: "/elig/v1/{id}",
+		Parameter: "Authorization", Skew: 4 * time.Minute, Org: id.Org(org.ID), App: "app_gone", Credential: "cred_a", Label: "ci", Hint: "spsbx_AB",
+	})
+	out := w.ok(t, "explain", "abc")
+	for _, part := range []string{
+		"four minutes ago", "fetch a new one", "Authorization", "4m0s past the end", `"ci" spsbx_AB cred_a`, `"Acme Health" org_`, "call GET /elig/v1/{id}",
+	} {
+		if !strings.Contains(out, part) {
+			t.Errorf("the explanation lacks %q: %s", part, out)
+		}
 	}
+	get[api.List[api.Refusal]](t, w, "refusal", "list", "--surface", "call", "--org", acme, "--from", "1d", "--limit", "5")
+	get[api.List[api.TokenUsage]](t, w, "token", "usage", "--from", "7d", "--org", acme)
 	w.fails(t, ExitFailed, []string{"hint: what there is: sallyport refusal list"}, "explain", "nothing")
 	get[api.List[api.Refusal]](t, w, "refusal", "list")
 	get[api.List[api.UsageRow]](t, w, "usage", "--from", "7d", "--org", acme)

@@ -67,7 +67,7 @@ func openWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.DiscardHandler)
-	refusals := usage.NewRefusals(10)
+	refusals := usage.NewRefusals(10, s)
 	handler := adminapi.New(adminapi.Config{
 		Market: m, Keys: rings, Usage: s, Refusals: refusals, Environments: envs, Now: now, Logger: logger,
 		CatalogVars: map[string]string{"DEMO_UPSTREAM": "https://upstream.example.com"},
@@ -99,7 +99,7 @@ func openWorld(t *testing.T) *world {
 // use notes that a credential was used just now.
 func (w *world) use(t *testing.T, credential string) {
 	t.Helper()
-	if err := w.store.AddUsage(t.Context(), nil, []usage.LastUse{{Credential: id.Credential(credential), At: clock(), From: "192.0.2.0/24"}}); err != nil {
+	if err := w.store.AddUsage(t.Context(), usage.Batch{Uses: []usage.LastUse{{Credential: id.Credential(credential), At: clock(), From: "192.0.2.0/24"}}}); err != nil {
 		t.Fatal(err)
 	}
 }

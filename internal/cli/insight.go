@@ -1,13 +1,11 @@
 package cli
 
 import (
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
-	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) auditCommand() *cobra.Command {
@@ -38,9 +36,7 @@ func (p *Program) auditList() *cobra.Command {
 			if err := p.answer(page, t); err != nil {
 				return err
 			}
-			if page.Next != "" && p.flags.output == "table" {
-				p.note("there is more: --after %s", printable(page.Next))
-			}
+			p.more(page.Next)
 			return nil
 		})
 	orgFlag(cmd, &f.Org, "only about this `ORG`: id or name")
@@ -104,45 +100,4 @@ func mean(u api.UsageRow) string {
 		return ""
 	}
 	return (time.Duration(u.DurationMS/u.Count) * time.Millisecond).String()
-}
-
-func (p *Program) refusalCommand() *cobra.Command {
-	return p.noun("refusal", "Calls and token requests that were refused", `  sallyport refusal list --org "Acme Health"`, p.refusalList())
-}
-
-func (p *Program) refusalList() *cobra.Command {
-	var f api.RefusalFilter
-	cmd := p.verb("list", "List the newest refusals of the node that answers", `  sallyport refusal list --org "Acme Health"`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			if f.Org, err = findOrg(cmd.Context(), m, f.Org); err != nil {
-				return err
-			}
-			all, err := m.Refusals(cmd.Context(), f)
-			if err != nil {
-				return err
-			}
-			t := table{header: []string{"AT", "TRACE", "ENVIRONMENT", "SURFACE", "STATUS", "CODE", "REASON"}}
-			for _, r := range all.Items {
-				t.add(when(r.At), r.TraceID, r.Environment, r.Surface, number(r.Status), r.Code, r.Reason)
-			}
-			return p.answer(all, t)
-		})
-	orgFlag(cmd, &f.Org, "only of this `ORG`: id or name")
-	cmd.Flags().IntVar(&f.Limit, "limit", 100, "how many at most")
-	return cmd
-}
-
-// why says why something was refused.
-func (p *Program) why(cmd *cobra.Command, m *client.Management, args []string) error {
-	r, err := m.Refusal(cmd.Context(), strings.TrimPrefix(args[0], "urn:trace:")) // as the answer's instance has it
-	if err != nil {
-		return err
-	}
-	return p.answer(r, members("why", r.Reason, "what next", r.Next, "at", when(r.At), "environment", r.Environment,
-		"request", r.Surface+" "+r.Method+" "+r.Path, "answer", number(r.Status)+" "+r.Code,
-		"org", r.Org, "app", r.App, "credential", r.Credential, "trace", r.TraceID))
 }

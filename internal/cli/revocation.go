@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"strconv"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
@@ -60,8 +62,8 @@ func (p *Program) notBeforeShow() *cobra.Command {
 }
 
 func (p *Program) tokenCommand() *cobra.Command {
-	return p.noun("token", "Access tokens that are out there",
-		`  sallyport token revoke 0b0f5c5e-7c8e-4a44-9d8a-3f1f6c1f0a11 --expires 2h`, p.tokenRevoke())
+	return p.noun("token", "Access tokens that are out there, and how apps use theirs",
+		`  sallyport token revoke 0b0f5c5e-7c8e-4a44-9d8a-3f1f6c1f0a11 --expires 2h`, p.tokenRevoke(), p.tokenUsage())
 }
 
 func (p *Program) tokenRevoke() *cobra.Command {
@@ -91,5 +93,51 @@ func (p *Program) tokenRevoke() *cobra.Command {
 	cmd.Flags().StringVar(&in.App, "app", "", "id of the `APP` whose token it is, for the audit")
 	orgFlag(cmd, &in.Org, "`ORG` whose token it is, id or name, for the audit")
 	need(cmd, "expires")
+	return cmd
+}
+
+func (p *Program) tokenUsage() *cobra.Command {
+	var f api.TokenUsageFilter
+	var app, from, to string
+	cmd := p.verb("usage", "Tell which apps fetch far more tokens than they need, the worst first",
+		`  sallyport token usage --from 7d
+  sallyport token usage --org "Acme Health" --environment production`,
+		func(cmd *cobra.Command, _ []string) (err error) {
+			if f.From, f.To, err = p.span(from, to); err != nil {
+				return err
+			}
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			if f.Org, f.App, err = findOwner(cmd.Context(), m, f.Org, app); err != nil {
+				return err
+			}
+			page, err := m.TokenUsage(cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			t := table{header: []string{"ENVIRONMENT", "ORG", "APP", "SIGNED", "AGAIN", "REFUSED", "CALLS", "TOKENS/CALL", "ADVICE"}}
+			for _, u := range page.Items {
+				ratio := ""
+				if u.TokensPerCall != nil {
+					ratio = strconv.FormatFloat(*u.TokensPerCall, 'f', -1, 64)
+				}
+				t.add(u.Environment, u.Org, u.App, number(u.Signed), number(u.Again), number(u.Refused), number(u.Calls), ratio, u.Advice)
+			}
+			if err := p.answer(page, t); err != nil {
+				return err
+			}
+			p.more(page.Next)
+			return nil
+		})
+	orgFlag(cmd, &f.Org, "only of this `ORG`: id or name")
+	environmentFlag(cmd, &f.Environment, "only of this `ENVIRONMENT`")
+	flags := cmd.Flags()
+	flags.StringVar(&app, "app", "", "only of this `APP`: id or name")
+	flags.StringVar(&from, "from", "", "not before this `TIME`, or how long ago, such as 7d; a day ago, unless you say")
+	flags.StringVar(&to, "to", "", "before this `TIME`, or how long ago")
+	flags.StringVar(&f.Page.After, "after", "", "go on after this `CURSOR`")
+	flags.IntVar(&f.Page.Limit, "limit", 100, "how many at most")
 	return cmd
 }

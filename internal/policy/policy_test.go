@@ -36,7 +36,8 @@ func (o one) Apps(_ context.Context, _ id.App, yield func(snapshot.AppRecord) er
 }
 
 func (one) Revocations(context.Context, []string, func(market.Revocation) error) error { return nil }
-func (o one) Rest(context.Context) (snapshot.Rest, error)                              { return snapshot.Rest{}, nil }
+
+func (o one) Rest(context.Context) (snapshot.Rest, error) { return snapshot.Rest{}, nil }
 
 // client is an organization in a state, as the model shows it.
 func client(t *testing.T, env market.Environment, state market.SubscriptionState, change func(*one)) snapshot.Client {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/limit"
+	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
 // TestMain makes this test binary the server that test/bench measures, if that
@@ -86,7 +87,7 @@ func measureMe(text string, in io.Reader, out io.Writer) error {
 		where[string(e.name)] = e.listener.url
 		serving.Go(func() error { return e.listener.serve(ctx, s.environmentHandler(e), logger) })
 	}
-	serving.Go(func() error { return s.meter.Run(ctx, s.store, flushInterval, logger) })
+	serving.Go(func() error { return usage.Run(ctx, s.meter, s.refusals, s.store, flushInterval, logger) })
 	b, err := newBare()
 	if err != nil {
 		return err

@@ -115,10 +115,15 @@ const (
 	nodesKept      = 24 * time.Hour
 )
 
+// refusalsKept is for how long, and how many, refusals are kept in the store.
+func refusalsKept() store.RefusalRetention {
+	return store.RefusalRetention{Age: 30 * 24 * time.Hour, Proven: 5000, Named: 500, Strangers: 1000}
+}
+
 // New wires a server. On an error it has closed what it opened.
 func New(ctx context.Context, o Options) (*Server, error) {
 	o.Pace = o.Pace.orDefault()
-	s := &Server{Options: o, started: o.Now(), keysChanged: make(chan struct{}, 1), meter: usage.NewMeter(), refusals: usage.NewRefusals(keptRefusals), counter: limit.NewCounter(limitsKept), model: snapshot.New(o.Now)}
+	s := &Server{Options: o, started: o.Now(), keysChanged: make(chan struct{}, 1), meter: usage.NewMeter(), counter: limit.NewCounter(limitsKept), model: snapshot.New(o.Now)}
 	s.turns = authserver.NewTurns(runtime.GOMAXPROCS(0), o.Now)
 	if err := s.open(ctx); err != nil {
 		s.close()
@@ -149,6 +154,7 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if s.store, err = s.openStore(ctx); err != nil {
 		return err
 	}
+	s.refusals = usage.NewRefusals(keptRefusals, s.store)
 	hasher := market.NewHasher(hashing)
 	if err := s.pinHasher(ctx, hasher); err != nil {
 		return err
@@ -317,7 +323,7 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 			Source: s.store, Wake: wake, Poll: feedPoll, Logger: s.Logger, Changed: s.changed,
 		})
 	})
-	base.Go(func() error { return s.meter.Run(beneath, s.store, flushInterval, s.Logger) })
+	base.Go(func() error { return usage.Run(beneath, s.meter, s.refusals, s.store, flushInterval, s.Logger) })
 	base.Go(func() error { return s.counter.Run(beneath, s.store, flushInterval, s.Now, s.Logger) })
 	base.Go(func() error { return s.upkeep(beneath) })
 	base.Go(func() error { return s.keepTelling(beneath) })
@@ -370,7 +376,7 @@ func (s *Server) upkeep(ctx context.Context) error {
 				s.Logger.ErrorContext(ctx, "cannot rotate keys", slog.String("environment", string(e.name)), slog.Any("error", err))
 			}
 		}
-		err := s.store.Prune(ctx, store.Retention{Feed: feedRetention, FeedKeep: feedKeep, Usage: usageKept, Nodes: nodesKept})
+		err := s.store.Prune(ctx, store.Retention{Feed: feedRetention, FeedKeep: feedKeep, Usage: usageKept, Nodes: nodesKept, Refusals: refusalsKept()})
 		if err != nil && ctx.Err() == nil {
 			s.Logger.WarnContext(ctx, "cannot forget what is old", slog.Any("error", err))
 		}

@@ -277,6 +277,18 @@ func TestARevocationAtOneNodeHoldsAtTheOtherAndAfterARestart(t *testing.T) {
 	}
 }
 
+func TestAnyNodeExplainsWhatAnotherOneRefused(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	a, b := run(t, settings(t, t.TempDir(), dsn)), run(t, settings(t, t.TempDir(), dsn))
+	_, body := a.post("/oauth2/token", "grant_type", "client_credentials", "client_id", "nobody", "client_secret", "x")
+	trace, _ := body["trace_id"].(string)
+	m := b.operator()
+	until(t, "the other node knows why", 30*time.Second, func() bool {
+		got, err := m.Refusal(t.Context(), trace)
+		return err == nil && got.Reason == "there is no such client_id"
+	})
+}
+
 func TestStartingRefusesInOneSentence(t *testing.T) {
 	start := func(c *config.Config) error {
 		s, err := server.New(t.Context(), server.Options{Config: c, Getenv: os.Getenv, Logger: slog.New(slog.DiscardHandler), Now: time.Now})

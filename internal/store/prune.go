@@ -12,12 +12,20 @@ type Retention struct {
 	FeedKeep int           // this many of the newest entries are kept however old they are
 	Usage    time.Duration // counts and quotas, from their period's start; 0: for good
 	Nodes    time.Duration // nodes, from when they were seen last and could go on no longer; 0: for good
+	Refusals RefusalRetention
 }
+
+// batchKept is for how long a node may send a batch of counts again.
+const batchKept = 7 * 24 * time.Hour
 
 // Prune forgets what is older than keep says, and the revocations of tokens and
 // the spent assertions that have ended by themselves. A reader of the feed that was behind what is
 // kept gets [snapshot.ErrPruned].
 func (s *Store) Prune(ctx context.Context, keep Retention) error {
+	over, err := s.crowds(ctx, keep.Refusals)
+	if err != nil {
+		return err
+	}
 	return s.write(ctx, func(w *session) error {
 		if keep.Feed > 0 {
 			if err := w.pruneFeed(millis(w.now.Add(-keep.Feed)), keep.FeedKeep); err != nil {
@@ -37,6 +45,12 @@ func (s *Store) Prune(ctx context.Context, keep Retention) error {
 			return err
 		}
 		if err := w.put("prune spent assertions", nil, `DELETE FROM spent_assertions WHERE expires <= $1`, millis(w.now)); err != nil {
+			return err
+		}
+		if err := w.pruneRefusals(keep.Refusals, over); err != nil {
+			return err
+		}
+		if err := w.put("prune batches", nil, `DELETE FROM usage_batches WHERE added < $1`, millis(w.now.Add(-batchKept))); err != nil {
 			return err
 		}
 		return w.put("prune revocations", nil, `DELETE FROM revocations WHERE expires <= $1`, millis(w.now))

@@ -143,6 +143,12 @@ func (c *conditions) String() string {
 	return " WHERE " + strings.Join(c.clauses, " AND ")
 }
 
+// places adds an argument that is no condition, and returns its placeholder.
+func places(c *conditions, arg any) string {
+	c.args = append(c.args, arg)
+	return fmt.Sprintf("$%d", len(c.args))
+}
+
 // The limits of a page.
 const (
 	defaultLimit = 100

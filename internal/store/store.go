@@ -50,6 +50,8 @@ var (
 	_ keyring.Store   = (*Store)(nil)
 	_ snapshot.Source = (*Store)(nil)
 	_ usage.Store     = (*Store)(nil)
+
+	_ usage.RefusalStore = (*Store)(nil)
 )
 
 // Config says where the data is. Exactly one of SQLite and Postgres is needed.

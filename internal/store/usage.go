@@ -17,12 +17,18 @@ const usageBatch = 50
 // AddUsage implements [usage.Store]. It does not take the feed's lock, and
 // records nothing: counts are no change of the marketplace. Every node writes
 // its rows in the same order, so that two hardly ever wait for each other.
-func (s *Store) AddUsage(ctx context.Context, rows []usage.Row, uses []usage.LastUse) error {
-	rows, uses = mergeUsage(rows), newestUses(uses)
+//
+// A batch is known by its id: a node that was not told whether one was committed
+// sends it again, and it is counted once.
+func (s *Store) AddUsage(ctx context.Context, b usage.Batch) error {
+	rows, uses := mergeUsage(b.Rows), newestUses(b.Uses)
 	if len(rows) == 0 && len(uses) == 0 {
 		return nil
 	}
 	return s.write(ctx, func(w *session) error {
+		if fresh, err := w.freshBatch(b.ID); err != nil || !fresh {
+			return err
+		}
 		for batch := range slices.Chunk(rows, usageBatch) {
 			if err := w.addUsage(batch); err != nil {
 				return err
@@ -35,6 +41,16 @@ func (s *Store) AddUsage(ctx context.Context, rows []usage.Row, uses []usage.Las
 		}
 		return nil
 	})
+}
+
+// freshBatch notes a batch, and reports whether it was not there.
+func (s *session) freshBatch(batch string) (bool, error) {
+	if batch == "" {
+		return true, nil
+	}
+	n, err := s.exec("note a batch of usage", nil,
+		`INSERT INTO usage_batches (id, added) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING`, batch, millis(s.now))
+	return n == 1, err
 }
 
 func (s *session) addUsage(rows []usage.Row) error {

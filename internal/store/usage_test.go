@@ -27,7 +27,7 @@ func TestUsageAddsUp(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, s *store.Store) {
 		add := func(rows ...usage.Row) {
 			t.Helper()
-			if err := s.AddUsage(t.Context(), rows, nil); err != nil {
+			if err := s.AddUsage(t.Context(), usage.Batch{Rows: rows}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -64,7 +64,7 @@ func TestUsageOfManyNodesAtOnceIsCountedOnce(t *testing.T) {
 					for k := range keys {
 						rows = append(rows, count(int64((k+n*100)%keys), "org_a", "get", 1))
 					}
-					if err := s.AddUsage(context.Background(), rows, nil); err != nil {
+					if err := s.AddUsage(context.Background(), usage.Batch{Rows: rows}); err != nil {
 						t.Errorf("add usage: %v", err)
 					}
 				}
@@ -99,7 +99,7 @@ func TestTheNewestUseOfACredentialIsKept(t *testing.T) {
 			{use(one, noon.Add(-time.Hour), "older")},
 			{use(two, noon, "other")},
 		} {
-			if err := s.AddUsage(t.Context(), nil, uses); err != nil {
+			if err := s.AddUsage(t.Context(), usage.Batch{Uses: uses}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -119,7 +119,7 @@ func TestTheNewestUseOfACredentialIsKept(t *testing.T) {
 func TestUsageAndUsesAreAddedTogetherOrNotAtAll(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, s *store.Store) {
 		bad := usage.LastUse{Credential: "cred_a", At: noon, From: "\xff"}
-		if err := s.AddUsage(t.Context(), []usage.Row{count(1, "org_a", "get", 1)}, []usage.LastUse{bad}); err == nil {
+		if err := s.AddUsage(t.Context(), usage.Batch{ID: "bad", Rows: []usage.Row{count(1, "org_a", "get", 1)}, Uses: []usage.LastUse{bad}}); err == nil {
 			t.Error("want an error")
 		}
 		got, err := s.Usage(t.Context(), usage.Filter{})
@@ -137,7 +137,7 @@ func TestOldUsageIsPruned(t *testing.T) {
 		for hour := range int64(10) {
 			rows = append(rows, count(hour, "org_a", "get", 1))
 		}
-		if err := s.AddUsage(t.Context(), rows, nil); err != nil {
+		if err := s.AddUsage(t.Context(), usage.Batch{Rows: rows}); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Prune(t.Context(), store.Retention{Usage: 3 * time.Hour}); err != nil {

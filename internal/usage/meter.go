@@ -3,13 +3,17 @@
 // also keeps why things were refused ([Refusals]).
 //
 // The hot paths add to counters in memory; every few seconds, and at the end,
-// [Meter.Run] writes what has come together to the store. A crash loses what
-// was counted since the last write, never more: that is the interval which Run
-// is given. A store that fails loses nothing: the counts wait.
+// [Run] writes what has come together to the store. A crash loses what was
+// counted, and what was refused, since the last write, never more: that is the
+// interval which Run is given. A store that fails loses nothing, and counts nothing
+// twice: what was sent waits as it is, under an id by which the store knows whether
+// it has it.
 package usage
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -24,6 +28,9 @@ type Meter struct {
 	counts  map[Key]*count
 	uses    map[id.Credential]LastUse
 	writing map[id.Credential]LastUse // on their way to the store
+
+	flushing sync.Mutex
+	unsure   *Batch // was sent, and the store has not said that it has it
 }
 
 type count struct {
@@ -69,8 +76,17 @@ func (m *Meter) LastUse(cred id.Credential) (at time.Time, from string) {
 	return u.At, u.From
 }
 
-// Run writes to store every interval until ctx ends, and once more then.
-func (m *Meter) Run(ctx context.Context, store Store, interval time.Duration, logger *slog.Logger) error {
+// Run writes what m and refusals hold to store every interval until ctx ends, and
+// once more then.
+func Run(ctx context.Context, m *Meter, refusals *Refusals, store Store, interval time.Duration, logger *slog.Logger) error {
+	flush := func(ctx context.Context) error {
+		err := m.Flush(ctx, store)
+		omitted, also := refusals.Flush(ctx)
+		if omitted > 0 {
+			logger.WarnContext(ctx, "more was refused than is written down; the rest is in the counts", slog.Int("omitted", omitted))
+		}
+		return errors.Join(err, also)
+	}
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -78,10 +94,10 @@ func (m *Meter) Run(ctx context.Context, store Store, interval time.Duration, lo
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
 			defer cancel()
-			return m.Flush(last, store)
+			return flush(last)
 		case <-ticker.C:
-			if err := m.Flush(ctx, store); err != nil && ctx.Err() == nil {
-				logger.WarnContext(ctx, "cannot write usage; it waits", slog.Any("error", err))
+			if err := flush(ctx); err != nil && ctx.Err() == nil {
+				logger.WarnContext(ctx, "cannot write usage and refusals; they wait", slog.Any("error", err))
 			}
 		}
 	}
@@ -90,51 +106,49 @@ func (m *Meter) Run(ctx context.Context, store Store, interval time.Duration, lo
 // lastFlush is how long the write at the end may take.
 const lastFlush = 5 * time.Second
 
-// Flush writes what was counted to store. If that fails, it is counted on.
+// Flush writes what was counted to store. What was sent before, without being told
+// that it is there, goes first and unchanged: it may be.
 func (m *Meter) Flush(ctx context.Context, store Store) error {
-	m.mu.Lock()
-	counts, uses := m.counts, m.uses
-	m.counts, m.uses, m.writing = make(map[Key]*count, len(counts)), map[id.Credential]LastUse{}, uses
-	m.mu.Unlock()
-	defer m.written()
-	if len(counts) == 0 && len(uses) == 0 {
-		return nil
+	m.flushing.Lock()
+	defer m.flushing.Unlock()
+	if err := m.send(ctx, store); err != nil {
+		return err
 	}
-	rows := make([]Row, 0, len(counts))
-	for k, c := range counts {
-		rows = append(rows, Row{Key: k, Count: c.n, Duration: c.took})
-	}
-	last := make([]LastUse, 0, len(uses))
-	for _, u := range uses {
-		last = append(last, u)
-	}
-	if err := store.AddUsage(ctx, rows, last); err != nil {
-		m.putBack(counts, uses)
-		return fmt.Errorf("write usage: %w", err)
-	}
-	return nil
+	m.unsure = m.take()
+	return m.send(ctx, store)
 }
 
-// written forgets what was on its way: it is stored, or was put back.
-func (m *Meter) written() {
+// send sends what waits to be sent, if anything does.
+func (m *Meter) send(ctx context.Context, store Store) error {
+	if m.unsure == nil {
+		return nil
+	}
+	if err := store.AddUsage(ctx, *m.unsure); err != nil {
+		return fmt.Errorf("write usage: %w", err)
+	}
+	m.unsure = nil
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.writing = nil
+	return nil
 }
 
-func (m *Meter) putBack(counts map[Key]*count, uses map[id.Credential]LastUse) {
+// take takes what was counted, nil if nothing was.
+func (m *Meter) take() *Batch {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	counts, uses := m.counts, m.uses
+	if len(counts) == 0 && len(uses) == 0 {
+		m.mu.Unlock()
+		return nil
+	}
+	m.counts, m.uses, m.writing = make(map[Key]*count, len(counts)), map[id.Credential]LastUse{}, uses
+	m.mu.Unlock()
+	b := &Batch{ID: rand.Text(), Rows: make([]Row, 0, len(counts)), Uses: make([]LastUse, 0, len(uses))}
 	for k, c := range counts {
-		if now := m.counts[k]; now != nil {
-			c.n += now.n
-			c.took += now.took
-		}
-		m.counts[k] = c
+		b.Rows = append(b.Rows, Row{Key: k, Count: c.n, Duration: c.took})
 	}
-	for cred, u := range uses {
-		if _, newer := m.uses[cred]; !newer {
-			m.uses[cred] = u
-		}
+	for _, u := range uses {
+		b.Uses = append(b.Uses, u)
 	}
+	return b
 }

@@ -3,7 +3,6 @@ package usage_test
 import (
 	"context"
 	"errors"
-	"strconv"
 	"testing"
 	"time"
 
@@ -14,29 +13,41 @@ import (
 // sheet is a store that may fail.
 type sheet struct {
 	fail  bool
+	mute  bool // adds, and says that it failed
+	ids   map[string]bool
 	count int64
 	took  time.Duration
 	uses  map[id.Credential]usage.LastUse
 }
 
-func (s *sheet) AddUsage(_ context.Context, rows []usage.Row, uses []usage.LastUse) error {
+func (s *sheet) AddUsage(_ context.Context, b usage.Batch) error {
 	if s.fail {
 		return errors.New("away")
 	}
-	for _, r := range rows {
-		s.count += r.Count
-		s.took += r.Duration
+	if !s.ids[b.ID] {
+		s.ids[b.ID] = true
+		for _, r := range b.Rows {
+			s.count += r.Count
+			s.took += r.Duration
+		}
+		for _, u := range b.Uses {
+			s.uses[u.Credential] = u
+		}
 	}
-	for _, u := range uses {
-		s.uses[u.Credential] = u
+	if s.mute {
+		return errors.New("the connection ended")
 	}
 	return nil
+}
+
+func (s *sheet) TokenUse(context.Context, usage.TokenFilter) ([]usage.TokenUse, string, error) {
+	return nil, "", nil
 }
 
 func (s *sheet) Usage(context.Context, usage.Filter) ([]usage.Row, error) { return nil, nil }
 
 func TestNothingThatWasCountedIsLostToAStoreThatFails(t *testing.T) {
-	m, s := usage.NewMeter(), &sheet{fail: true, uses: map[id.Credential]usage.LastUse{}}
+	m, s := usage.NewMeter(), &sheet{fail: true, ids: map[string]bool{}, uses: map[id.Credential]usage.LastUse{}}
 	now := time.Unix(1_700_000_000, 0)
 	count := func(n int) {
 		for range n {
@@ -65,34 +76,36 @@ func TestNothingThatWasCountedIsLostToAStoreThatFails(t *testing.T) {
 	}
 }
 
-func TestRefusalsKeepTheNewest(t *testing.T) {
-	l := usage.NewRefusals(3)
-	for i := range 5 {
-		l.Add(usage.Refusal{Trace: strconv.Itoa(i), Org: id.Org("org_" + strconv.Itoa(i%2)), Credential: "cred_1", At: time.Unix(int64(i), 0)})
-	}
-	for trace, want := range map[string]bool{"0": false, "1": false, "2": true, "4": true, "": false} {
-		if _, ok := l.Find(trace); ok != want {
-			t.Errorf("Find(%q) = %v", trace, ok)
+func TestNothingIsCountedTwiceWhenTheOutcomeIsUnknown(t *testing.T) {
+	m, s := usage.NewMeter(), &sheet{mute: true, ids: map[string]bool{}, uses: map[id.Credential]usage.LastUse{}}
+	now := time.Unix(1_700_000_000, 0)
+	m.Count(usage.Key{API: "a"}, now, 0)
+	for range 3 {
+		if m.Flush(t.Context(), s) == nil {
+			t.Fatal("a lost answer went unnoticed")
 		}
+		m.Count(usage.Key{API: "a"}, now, 0)
 	}
-	if got := l.Newest("org_0", 10); len(got) != 2 || got[0].Trace != "4" || got[1].Trace != "2" {
-		t.Errorf("of org_0: %+v", got)
-	}
-	l.Add(usage.Refusal{Trace: "4", Org: "org_0", Credential: "cred_1", Reason: "again"})
-	if got, ok := l.Find("4"); !ok || got.Reason != "again" {
-		t.Errorf("a trace that came twice: %+v, %v", got, ok)
+	s.mute = false
+	if err := m.Flush(t.Context(), s); err != nil || s.count != 4 {
+		t.Errorf("counted %d of 4, %v", s.count, err)
 	}
 }
 
-func TestNobodyHidesAnothersReason(t *testing.T) {
-	l := usage.NewRefusals(20)
-	l.Add(usage.Refusal{Trace: "mine", Org: "org_1", Credential: "cred_1", Reason: "mine"})
-	l.Add(usage.Refusal{Trace: "mine", Reason: "a stranger's"})
-	l.Add(usage.Refusal{Trace: "mine", Org: "org_2", Credential: "cred_2", Reason: "another customer's"})
-	for i := range 1000 {
-		l.Add(usage.Refusal{Trace: strconv.Itoa(i), Org: "org_1", Reason: "a flood with a known client_id"})
-	}
-	if got, ok := l.Find("mine"); !ok || got.Reason != "mine" {
-		t.Errorf("got %+v, %v", got, ok)
+func TestAnAppIsChattyOnlyWhereTokensAreBeyondDoubtTooMany(t *testing.T) {
+	for name, tt := range map[string]struct {
+		use  usage.TokenUse
+		want bool
+	}{
+		"a token for each call":                   {usage.TokenUse{Signed: 20, Calls: 20, Hours: 1}, true},
+		"given again, it is fetched all the same": {usage.TokenUse{Signed: 1, Again: 19, Calls: 20, Hours: 1}, true},
+		"tokens and no calls":                     {usage.TokenUse{Signed: 20, Hours: 1}, true},
+		"one token for ten calls":                 {usage.TokenUse{Signed: 20, Calls: 200, Hours: 1}, false},
+		"a call now and then":                     {usage.TokenUse{Signed: 24, Calls: 24, Hours: 24}, false},
+		"nothing":                                 {usage.TokenUse{}, false},
+	} {
+		if got := tt.use.Chatty(); got != tt.want {
+			t.Errorf("%s: chatty is %v", name, got)
+		}
 	}
 }

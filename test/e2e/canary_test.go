@@ -312,7 +312,7 @@ func TestASecretInThePathOrTheTraceIDIsNotLogged(t *testing.T) {
 		})
 	}
 	t.Run("nor remembered with the refusal", func(t *testing.T) {
-		kept, err := s.operator().Refusals(t.Context(), api.RefusalFilter{Limit: 1000})
+		kept, err := s.operator().Refusals(t.Context(), api.RefusalFilter{Page: api.Page{Limit: 1000}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
+)
+
+func (p *Program) refusalCommand() *cobra.Command {
+	return p.noun("refusal", "Calls and token requests that were refused", `  sallyport refusal list --org "Acme Health"`, p.refusalList())
+}
+
+func (p *Program) refusalList() *cobra.Command {
+	var f api.RefusalFilter
+	var app, from, to string
+	cmd := p.verb("list", "List what was refused, newest first",
+		`  sallyport refusal list --org "Acme Health" --from 24h
+  sallyport refusal list --surface token --code invalid_client --environment production`,
+		func(cmd *cobra.Command, _ []string) (err error) {
+			if f.From, f.To, err = p.span(from, to); err != nil {
+				return err
+			}
+			m, err := p.management()
+			if err != nil {
+				return err
+			}
+			if f.Org, f.App, err = findOwner(cmd.Context(), m, f.Org, app); err != nil {
+				return err
+			}
+			page, err := m.Refusals(cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			t := table{header: []string{"AT", "TRACE", "ENVIRONMENT", "SURFACE", "STATUS", "CODE", "REASON"}}
+			for _, r := range page.Items {
+				t.add(when(r.At), r.TraceID, r.Environment, r.Surface, number(r.Status), r.Code, r.Reason)
+			}
+			if err := p.answer(page, t); err != nil {
+				return err
+			}
+			p.more(page.Next)
+			return nil
+		})
+	orgFlag(cmd, &f.Org, "only of this `ORG`: id or name")
+	environmentFlag(cmd, &f.Environment, "only of this `ENVIRONMENT`")
+	flags := cmd.Flags()
+	flags.StringVar(&app, "app", "", "only of this `APP`: id or name")
+	flags.StringVar(&f.Credential, "credential", "", "only of the credential with this `ID`")
+	flags.StringVar(&f.Surface, "surface", "", "only this `SURFACE`: token or call")
+	flags.StringVar(&f.Code, "code", "", "only what was answered with this error `CODE`, such as invalid_client")
+	flags.StringVar(&f.Trace, "trace", "", "only what has this `TRACE` id")
+	flags.StringVar(&from, "from", "", "not before this `TIME`, or how long ago, such as 7d")
+	flags.StringVar(&to, "to", "", "before this `TIME`, or how long ago")
+	flags.StringVar(&f.Page.After, "after", "", "go on after this `CURSOR`")
+	flags.IntVar(&f.Page.Limit, "limit", 100, "how many at most")
+	complete(cmd, "surface", "token", "call")
+	return cmd
+}
+
+// more says that a page is not the last one.
+func (p *Program) more(next string) {
+	if next != "" && p.flags.output == "table" {
+		p.note("there is more: --after %s", printable(next))
+	}
+}
+
+// span reads both bounds of the past.
+func (p *Program) span(from, to string) (begin, end time.Time, err error) {
+	if begin, err = p.past("from", from); err != nil {
+		return begin, end, err
+	}
+	end, err = p.past("to", to)
+	return begin, end, err
+}
+
+// findOwner finds the organization and the app that a command is limited to.
+func findOwner(ctx context.Context, m *client.Management, org, app string) (orgID, appID string, err error) {
+	if orgID, err = findOrg(ctx, m, org); err != nil || app == "" {
+		return orgID, "", err
+	}
+	appID, err = findApp(ctx, m, orgID, app)
+	return orgID, appID, err
+}
+
+// why says why something was refused.
+func (p *Program) why(cmd *cobra.Command, m *client.Management, args []string) error {
+	r, err := m.Refusal(cmd.Context(), strings.TrimPrefix(args[0], "urn:trace:")) // as the answer's instance has it
+	if err != nil {
+		return err
+	}
+	t := members("why", r.Reason, "what next", r.Next)
+	tell := func(name, text string) {
+		if text != "" {
+			t.add(name, text)
+		}
+	}
+	tell("about", r.Parameter)
+	tell("clock", skew(r.SkewSeconds))
+	tell("secret", joined(quoted(r.Label), r.Hint, r.Credential))
+	tell("app", joined(quoted(p.nameOfApp(cmd.Context(), m, r.App)), r.App))
+	tell("organization", joined(quoted(p.nameOfOrg(cmd.Context(), m, r.Org)), r.Org))
+	if r.Org == "" {
+		t.add("organization", "not known: what was sent names nobody")
+	}
+	t.add("request", joined(map[string]string{"token": "token request", "call": "call"}[r.Surface], r.Method, r.Path))
+	t.add("answer", number(r.Status)+" "+r.Code)
+	t.add("when and where", when(r.At)+" at "+r.Environment)
+	t.add("trace", r.TraceID)
+	return p.answer(r, t)
+}
+
+// skew says how far a time was off.
+func skew(seconds int64) string {
+	switch span := time.Duration(seconds) * time.Second; {
+	case seconds > 0:
+		return span.String() + " past the end of what was sent, by the server's clock"
+	case seconds < 0:
+		return (-span).String() + " ahead of the beginning of what was sent, by the server's clock"
+	}
+	return ""
+}
+
+func quoted(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strconv.Quote(text)
+}
+
+// joined joins those of texts that there are.
+func joined(texts ...string) string {
+	return strings.Join(slices.DeleteFunc(texts, func(text string) bool { return text == "" }), " ")
+}
+
+// nameOfApp returns the app's name, "" if it cannot be had: it may be gone.
+func (p *Program) nameOfApp(ctx context.Context, m *client.Management, app string) string {
+	if app == "" || p.flags.output == "json" {
+		return ""
+	}
+	a, err := m.App(ctx, app)
+	if err != nil {
+		return ""
+	}
+	return a.Name
+}
+
+// nameOfOrg returns the organization's name, "" if it cannot be had.
+func (p *Program) nameOfOrg(ctx context.Context, m *client.Management, org string) string {
+	if org == "" || p.flags.output == "json" {
+		return ""
+	}
+	o, err := m.Organization(ctx, org)
+	if err != nil {
+		return ""
+	}
+	return o.Name
+}

@@ -1,0 +1,175 @@
+package e2e_test
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/internal/demo"
+)
+
+// Whoever was refused asks later, and perhaps another process: each reason is in the
+// store, with what it is about.
+func TestARefusalIsExplainedAfterARestart(t *testing.T) {
+	data := t.TempDir()
+	var ahead atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	old := startWith(t, demo.Options{Data: data, Now: now})
+	m := old.operator()
+	e := old.Environments["sandbox"]
+	app := old.app(m, e.ClientID)
+	made, err := m.CreateCredential(t.Context(), app.ID, api.NewCredential{Label: "nightly"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.RevokeCredential(t.Context(), made.ID, api.CredentialRevocation{}); err != nil {
+		t.Fatal(err)
+	}
+	revoked := *e
+	revoked.ClientSecret = made.ClientSecret.Reveal()
+	late := old.token(e)
+	good := []string{"client_id", e.ClientID, "client_secret", e.ClientSecret}
+	tokenURL := e.URL + "/oauth2/token"
+	claim := e.api(t, "claim-status")
+	claim.URL = strings.TrimSuffix(claim.URL, "/") + "/12-34-56" // of a path that is no route, what may be about a person is not kept
+	type reason struct {
+		Code, Reason, Parameter, Label, Hint, Path string
+		Skew                                       int64
+	}
+	tests := []struct {
+		name   string
+		refuse func() answer
+		want   reason
+		proven bool
+	}{
+		{
+			"2.9 a secret that was revoked", func() answer { return old.grant(&revoked, tokenURL) },
+			reason{Code: "invalid_client", Reason: `the secret "nightly" (` + made.Hint + `) was revoked`, Label: "nightly", Hint: made.Hint, Path: "/oauth2/token"},
+			true,
+		},
+		{
+			"2.9 no grant_type", func() answer { return old.form(tokenURL, good...) },
+			reason{Code: "invalid_request", Reason: "The parameter grant_type is missing. Send grant_type=client_credentials", Parameter: "grant_type", Path: "/oauth2/token"},
+			false,
+		},
+		{"2.9 a parameter twice", func() answer {
+			return old.form(tokenURL, append([]string{"grant_type", "client_credentials", "scope", "a", "scope", "b"}, good...)...)
+		}, reason{Code: "invalid_request", Reason: "A parameter is sent more than once", Parameter: "scope", Path: "/oauth2/token"}, false},
+		{"2.9 another's scope", func() answer {
+			return old.form(tokenURL, append([]string{"grant_type", "client_credentials", "scope", "openid"}, good...)...)
+		}, reason{Code: "invalid_scope", Reason: "A requested scope is not one of the app's products. Leave scope out to get all of them", Parameter: "scope", Path: "/oauth2/token"}, true},
+		{
+			"4.2 no such route", func() answer { return old.call(claim, "", nil) },
+			reason{Code: "not_found", Reason: "There is no such route here. Compare the URL, its host included, with the API's reference", Path: strings.TrimPrefix(strings.TrimSuffix(e.api(t, "claim-status").URL, "/"), e.URL) + "/{…}"},
+			false,
+		},
+		{"4.1 a token two hours old", func() answer {
+			ahead.Store(int64(2 * time.Hour))
+			var a answer
+			eventually(t, "the node has read the feed since", func() bool {
+				a = old.call(e.api(t, "eligibility"), late, nil)
+				return a.status != http.StatusServiceUnavailable
+			})
+			return a
+		}, reason{Code: "access_token_expired", Reason: "the token expired 1h0m0s ago", Skew: 3600, Path: strings.TrimPrefix(e.api(t, "eligibility").URL, e.URL)}, true},
+	}
+	traces := make([]string, len(tests))
+	for i, tt := range tests {
+		a := tt.refuse()
+		traces[i] = a.header.Get("X-Trace-Id")
+		if a.json(t)["error"] != tt.want.Code {
+			t.Fatalf("%s: %d %s", tt.name, a.status, a.body)
+		}
+	}
+	check := func(t *testing.T, s *site) {
+		for i, tt := range tests {
+			r, err := s.operator().Refusal(t.Context(), traces[i])
+			if err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+				continue
+			}
+			if tt.want.Skew != 0 { // seconds pass
+				if r.SkewSeconds < tt.want.Skew || r.SkewSeconds > tt.want.Skew+60 {
+					t.Errorf("%s: off by %d s", tt.name, r.SkewSeconds)
+				}
+				tt.want.Skew, tt.want.Reason = r.SkewSeconds, r.Reason
+			}
+			got := reason{r.Code, r.Reason, r.Parameter, r.Label, r.Hint, r.Path, r.SkewSeconds}
+			if !tt.proven { // some other fields tell the secret that was sent
+				got.Label, got.Hint = "", ""
+			} else if tt.want.Label == "" {
+				if r.Credential == "" || r.Hint == "" {
+					t.Errorf("%s: which secret is not told: %+v", tt.name, r)
+				}
+				got.Label, got.Hint = "", ""
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("%s: (-want +got)\n%s", tt.name, diff)
+			}
+			if r.Next == "" || r.Environment != "sandbox" || tt.want.Code != "not_found" && (r.Org != app.Org || r.App != app.ID) {
+				t.Errorf("%s: %+v", tt.name, r)
+			}
+		}
+	}
+	t.Run("before", func(t *testing.T) { check(t, old) })
+	old.client.CloseIdleConnections()
+	if err := old.stop(); err != nil {
+		t.Fatal(err)
+	}
+	s := startIn(t, data) // whose certificates are of the real time
+	t.Run("after", func(t *testing.T) { check(t, s) })
+	t.Run("and listed, the newest first", func(t *testing.T) {
+		page, err := s.operator().Refusals(t.Context(), api.RefusalFilter{Org: app.Org, Page: api.Page{Limit: 3}})
+		if err != nil || len(page.Items) != 3 || page.Next == "" || page.Items[0].TraceID != traces[5] || page.Items[1].TraceID != traces[3] {
+			t.Errorf("got %+v, %v", page, err)
+		}
+		for _, r := range page.Items {
+			if r.Org != app.Org {
+				t.Errorf("another organization's: %+v", r)
+			}
+		}
+	})
+}
+
+// 2.8: who fetches a token for every call is seen, and told; who keeps one is not.
+func TestAClientThatFetchesATokenForEveryCallIsSeen(t *testing.T) {
+	s := start(t)
+	m := s.operator()
+	e := s.Environments["sandbox"]
+	chatty := *e
+	chatty.ClientID, chatty.ClientSecret = e.Newcomer.ClientID, e.Newcomer.ClientSecret
+	call, mocked := e.api(t, "eligibility"), map[string]string{"environment": "sandbox"}
+	const calls = 20
+	kept := s.token(e)
+	for range calls {
+		a := s.grant(&chatty, e.TokenURLs["v2"]) // which gives the same one again: it is asked for, all the same
+		fetched, _ := a.json(t)["access_token"].(string)
+		for _, token := range []string{kept, fetched} {
+			if a := s.call(call, token, mocked); a.status != http.StatusOK {
+				t.Fatalf("%d %s", a.status, a.body)
+			}
+		}
+	}
+	worst, good := s.app(m, chatty.ClientID), s.app(m, e.ClientID)
+	var found []api.TokenUsage
+	for deadline := time.Now().Add(30 * time.Second); len(found) < 2 || found[0].Calls < calls || found[1].Calls < calls; time.Sleep(50 * time.Millisecond) {
+		page, err := m.TokenUsage(t.Context(), api.TokenUsageFilter{UsageFilter: api.UsageFilter{Environment: "sandbox", To: time.Now().Add(time.Hour)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found = page.Items; time.Now().After(deadline) {
+			t.Fatalf("not counted within half a minute: %+v", found)
+		}
+	}
+	if first := found[0]; first.App != worst.ID || first.Signed+first.Again != calls || first.Again == 0 || *first.TokensPerCall != 1 || !strings.Contains(first.Advice, "fetch one token") {
+		t.Errorf("the worst is %+v", first)
+	}
+	if second := found[1]; second.App != good.ID || second.Signed != 1 || second.Calls != calls || second.Advice != "" {
+		t.Errorf("who keeps its token is %+v", second)
+	}
+}
