@@ -440,6 +440,23 @@ func TestASessionDoesNotCarryACertificateOver(t *testing.T) {
 	}
 }
 
+// pemFiles writes a certificate and its key.
+func pemFiles(t *testing.T, c tls.Certificate) (certFile, keyFile string) {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	certFile, keyFile = filepath.Join(folder, "client.pem"), filepath.Join(folder, "client-key.pem")
+	for file, text := range map[string]string{certFile: pemOf(c), keyFile: string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}
+
 func TestCurlGetsATokenByCertificateAndCalls(t *testing.T) {
 	require(t, have("curl"), "curl")
 	s := start(t)
@@ -453,22 +470,14 @@ func TestCurlGetsATokenByCertificateAndCalls(t *testing.T) {
 		return string(out)
 	}
 	own := authority{}.issue(t, nil)
-	key, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "client.pem")
-	both := pemOf(own) + string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
-	if err := os.WriteFile(file, []byte(both), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	certFile, keyFile := pemFiles(t, own)
 	app := s.newApp("own", api.NewCredential{Certificate: pemOf(own)})
 	for name, tt := range map[string]struct {
 		clientID string
 		args     []string
 	}{
 		"tls_client_auth":             {e.ClientID, []string{"--cert", s.Client.Certificate, "--key", s.Client.Key}},
-		"self_signed_tls_client_auth": {app.ClientID, []string{"--cert", file}},
+		"self_signed_tls_client_auth": {app.ClientID, []string{"--cert", certFile, "--key", keyFile}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := answer{body: []byte(curl(append(tt.args, e.MutualTLS+"/oauth2/token", "-d", "grant_type=client_credentials", "-d", "client_id="+tt.clientID)...))}.json(t)
