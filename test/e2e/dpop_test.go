@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 // holder makes DPoP proofs (RFC 9449 §4.2).
@@ -397,4 +399,47 @@ func TestOpenidClientGetsBoundTokensByDiscovery(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The SDK of ours, at the real thing.
+func TestTheSDKUsesBoundTokens(t *testing.T) {
+	s := start(t)
+	e := s.Environments["sandbox"]
+	c := e.api(t, "eligibility")
+	use := func(t *testing.T, config client.Config, base http.RoundTripper, target string) {
+		t.Helper()
+		config.ClientID = e.ClientID
+		source, err := client.NewTokenSource(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			a := s.doWith(&http.Client{Transport: &client.Transport{Source: source, Base: base}}, c.Method, target, c.Headers, c.Body)
+			if a.status != 200 {
+				t.Errorf("got %d %s", a.status, a.body)
+			}
+		}
+		token, err := source.Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, says := claims(t, token.Access.Reveal()); says["cnf"] == nil {
+			t.Error("the token is not bound")
+		}
+	}
+	t.Run("DPoP", func(t *testing.T) {
+		key, err := client.NewDPoPKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		use(t, client.Config{TokenURL: e.URL + "/oauth2/token", ClientSecret: client.NewSecret(e.ClientSecret), DPoP: key, HTTP: s.client}, s.client.Transport, c.URL)
+	})
+	t.Run("mutual TLS", func(t *testing.T) {
+		pair, err := tls.LoadX509KeyPair(s.Client.Certificate, s.Client.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mutual := s.with(pair)
+		use(t, client.Config{TokenURL: e.MutualTLS + "/oauth2/token", ByCertificate: true, HTTP: mutual}, mutual.Transport, strings.Replace(c.URL, e.URL, e.MutualTLS, 1))
+	})
 }
