@@ -11,6 +11,10 @@
 //	})
 //	http := &http.Client{Transport: &client.Transport{Source: source}}
 //
+// Its tokens can be of no use to whoever steals them: bound to a key of this process,
+// by [Config.DPoP] and [NewDPoPKey]; or to a client certificate, by
+// [Config.ByCertificate] and an HTTP whose transport has it.
+//
 // A program that runs a Sallyport holds an operator token. [Management] has a
 // method for each operation of the management API, in the types of package api;
 // a refusal is an [*Error], which carries the API's problem document:

@@ -19,16 +19,24 @@ type Config struct {
 	TokenURL     string // any of Sallyport's token endpoints, or another of RFC 6749
 	ClientID     string
 	ClientSecret Secret
-	Scopes       []string     // empty: all that the client may have
-	Resources    []string     // base URLs of the APIs that tokens are for (RFC 8707); empty: all
-	HTTP         *http.Client // nil: one with a timeout of a minute; redirects are never followed
-	Logger       *slog.Logger // warns with each token that the secret will expire soon; nil: silence
+	Scopes       []string // empty: all that the client may have
+	Resources    []string // base URLs of the APIs that tokens are for (RFC 8707); empty: all
+	// DPoP binds the tokens to a key (RFC 9449); nil: whoever has a token may use it.
+	DPoP *DPoPKey
+	// ByCertificate lets the client authenticate by the certificate that HTTP's
+	// transport shows (RFC 8705), without a secret. TokenURL is then the
+	// token_endpoint among the mtls_endpoint_aliases of the server's metadata, and
+	// [Transport] needs a Base that shows the same certificate.
+	ByCertificate bool
+	HTTP          *http.Client // nil: one with a timeout of a minute; redirects are never followed
+	Logger        *slog.Logger // warns with each token that the secret will expire soon; nil: silence
 }
 
 // Token is an access token.
 type Token struct {
 	Access  Secret
 	Expires time.Time
+	Bound   bool   // to the source's DPoP key
 	Scope   string // what it is for, as the endpoint said; may be empty
 	// CredentialExpires is when the client's secret ends, as the endpoint warns
 	// within the last 30 days; zero: it did not. See [TokenSource.Rotate].
@@ -36,7 +44,12 @@ type Token struct {
 }
 
 // Header returns the value of the Authorization header. Do not print it.
-func (t Token) Header() string { return "Bearer " + t.Access.Reveal() }
+func (t Token) Header() string {
+	if t.Bound {
+		return "DPoP " + t.Access.Reveal() // beside it goes a proof: see [Transport]
+	}
+	return "Bearer " + t.Access.Reveal()
+}
 
 // TokenError is a refusal by the token endpoint (RFC 6749 §5.2).
 type TokenError struct {
@@ -100,8 +113,11 @@ func NewTokenSource(config Config) (*TokenSource, error) {
 	if err := checkURL("TokenURL", config.TokenURL); err != nil {
 		return nil, err
 	}
-	if config.ClientID == "" || config.ClientSecret.Reveal() == "" {
+	switch {
+	case config.ClientID == "", !config.ByCertificate && config.ClientSecret.Reveal() == "":
 		return nil, errors.New("client: ClientID and ClientSecret are needed")
+	case config.ByCertificate && config.HTTP == nil:
+		return nil, errors.New("client: ByCertificate needs an HTTP whose transport has the certificate")
 	}
 	config.HTTP = withoutRedirects(config.HTTP)
 	return &TokenSource{config: config, secret: config.ClientSecret}, nil
@@ -198,6 +214,9 @@ func (s *TokenSource) fetch(ctx context.Context) (token Token, renewAt time.Time
 	for again := true; ; again = false {
 		token, renewAt, err = s.request(ctx)
 		var refused *TokenError
+		if s.config.DPoP != nil && errors.As(err, &refused) && refused.Code == "use_dpop_nonce" {
+			token, renewAt, err = s.request(ctx) // with the one that came with it: once is enough
+		}
 		if !again || !errors.As(err, &refused) || !waitFor(ctx, refused.Status, refused.RetryAfter) {
 			return token, renewAt, err
 		}
@@ -207,10 +226,10 @@ func (s *TokenSource) fetch(ctx context.Context) (token Token, renewAt time.Time
 func (s *TokenSource) request(ctx context.Context) (token Token, renewAt time.Time, err error) {
 	secret := s.Secret()
 	form := url.Values{
-		"grant_type":    {"client_credentials"},
-		"client_id":     {s.config.ClientID},
-		"client_secret": {secret.Reveal()},
+		"grant_type": {"client_credentials"},
+		"client_id":  {s.config.ClientID},
 	}
+	put(form, "client_secret", secret.Reveal())
 	put(form, "scope", strings.Join(s.config.Scopes, " "))
 	for _, resource := range s.config.Resources {
 		form.Add("resource", resource)
@@ -222,6 +241,11 @@ func (s *TokenSource) request(ctx context.Context) (token Token, renewAt time.Ti
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", jsonType)
 	req.Header.Set("User-Agent", userAgent)
+	if s.config.DPoP != nil {
+		if err := s.config.DPoP.sign(req, ""); err != nil {
+			return token, renewAt, err
+		}
+	}
 	began := now() // the token's life is counted from before it began
 	resp, err := s.config.HTTP.Do(req)
 	if err != nil {
@@ -232,10 +256,13 @@ func (s *TokenSource) request(ctx context.Context) (token Token, renewAt time.Ti
 	if err != nil {
 		return token, renewAt, fmt.Errorf("fetch a token: %w", err)
 	}
+	if s.config.DPoP != nil {
+		s.config.DPoP.take(req.URL, resp)
+	}
 	if resp.StatusCode != http.StatusOK {
 		return token, renewAt, refusalOf(resp, data, secret)
 	}
-	token, renewAt, err = readToken(data, began)
+	token, renewAt, err = readToken(data, began, s.config.DPoP != nil)
 	if at, headerErr := http.ParseTime(resp.Header.Get("Credential-Expires")); err == nil && headerErr == nil {
 		token.CredentialExpires = at
 		s.warn(ctx, at)
@@ -253,7 +280,7 @@ func (s *TokenSource) warn(ctx context.Context, at time.Time) {
 
 // readToken reads the answer of any dialect; the v1 endpoint names the token
 // accessToken.
-func readToken(data []byte, began time.Time) (token Token, renewAt time.Time, err error) {
+func readToken(data []byte, began time.Time, bound bool) (token Token, renewAt time.Time, err error) {
 	var answer struct {
 		Access    string      `json:"access_token"`
 		AccessV1  string      `json:"accessToken"`
@@ -268,8 +295,11 @@ func readToken(data []byte, began time.Time) (token Token, renewAt time.Time, er
 	if text == "" {
 		text = answer.AccessV1
 	}
-	if text == "" || answer.Type != "" && !strings.EqualFold(answer.Type, "bearer") {
+	switch isBound := strings.EqualFold(answer.Type, "DPoP"); {
+	case text == "", answer.Type != "" && !isBound && !strings.EqualFold(answer.Type, "bearer"), isBound && !bound:
 		return token, renewAt, errors.New("fetch a token: the answer holds no bearer token")
+	case bound && !isBound: // a server that does not know DPoP (RFC 9449 §5)
+		return token, renewAt, errors.New("fetch a token: the endpoint did not bind the token to the DPoP key")
 	}
 	lifetime := unknownLifetime
 	if seconds, err := answer.ExpiresIn.Float64(); err == nil && seconds > 0 && seconds < 1e9 {
@@ -280,7 +310,7 @@ func readToken(data []byte, began time.Time) (token Token, renewAt time.Time, er
 		margin = lifetime / 2
 	}
 	expires := began.Add(lifetime)
-	return Token{Access: NewSecret(text), Expires: expires, Scope: answer.Scope}, expires.Add(-margin), nil
+	return Token{Access: NewSecret(text), Expires: expires, Bound: bound, Scope: answer.Scope}, expires.Add(-margin), nil
 }
 
 // refusalOf reads an error of the endpoint. Should it repeat the secret, that is
@@ -294,6 +324,9 @@ func refusalOf(resp *http.Response, data []byte, secret Secret) error {
 	}
 	_ = json.Unmarshal(data, &answer) // then there is only the status
 	clean := func(text string) string {
+		if secret.Reveal() == "" {
+			return text
+		}
 		return strings.ReplaceAll(text, secret.Reveal(), "[redacted]")
 	}
 	return &TokenError{

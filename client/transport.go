@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// Transport puts a bearer token on every request. It is made once and used by
-// many goroutines.
+// Transport puts an access token on every request; one that is bound to a DPoP key
+// with a proof for that very request. It is made once and used by many goroutines.
 //
 // On 401 it fetches a new token and tries once more; on 429 or 503 with
 // Retry-After it waits and tries once more, if the method is idempotent. It
@@ -40,6 +40,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.send(req, token)
 	if err != nil || !replayable(req) {
 		return resp, err
+	}
+	if token.Bound && asksForNonce(resp) { // and send has kept the one that came with it
+		if resp, err = t.again(req, resp, token); err != nil {
+			return nil, err
+		}
 	}
 	if resp.StatusCode == http.StatusUnauthorized {
 		t.Source.Invalidate(token)
@@ -97,11 +102,24 @@ func (t *Transport) again(req *http.Request, resp *http.Response, token Token) (
 func (t *Transport) send(req *http.Request, token Token) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set("Authorization", token.Header())
+	key := t.Source.config.DPoP
+	if token.Bound {
+		if err := key.sign(req, token.Access.Reveal()); err != nil {
+			if req.Body != nil {
+				_ = req.Body.Close()
+			}
+			return nil, err
+		}
+	}
 	base := t.Base
 	if base == nil {
 		base = http.DefaultTransport //nolint:forbidigo // what a nil RoundTripper means everywhere
 	}
-	return base.RoundTrip(req)
+	resp, err := base.RoundTrip(req)
+	if err == nil && token.Bound {
+		key.take(req.URL, resp)
+	}
+	return resp, err
 }
 
 func replayable(req *http.Request) bool {
