@@ -156,11 +156,38 @@ func checkListener(bad func(where, format string, args ...any), where string, l 
 	if l.URL != "" {
 		checkURL(bad, where+".url", l.URL)
 	}
+	for _, text := range l.TrustedProxies {
+		if n, err := parseNetwork(text); err != nil {
+			bad(where+".trusted_proxies", "%q is not an address or a network, such as 10.0.1.0/24", text)
+		} else if n.Bits() == 0 {
+			bad(where+".trusted_proxies", "%q is everybody, who could then call from any address they like", text)
+		}
+	}
 	for _, host := range l.Hosts {
 		if host == "" || strings.ContainsAny(host, "/:@ ") && net.ParseIP(host) == nil {
 			bad(where+".hosts", "%q is not a host name or an address; leave the port out", host)
 		}
 	}
+}
+
+// Proxies returns the networks of the proxies that are believed.
+func (l Listener) Proxies() []netip.Prefix {
+	var out []netip.Prefix
+	for _, text := range l.TrustedProxies {
+		if n, err := parseNetwork(text); err == nil { // check has refused others
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// parseNetwork reads a network, or an address as the network of it alone.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
+	}
+	n, err := netip.ParsePrefix(text)
+	return n.Masked(), err
 }
 
 func loopback(host string) bool {

@@ -50,6 +50,8 @@ type Listener struct {
 	URL    string   `yaml:"url" doc:"Its https URL from outside, when a proxy before it has another one. Default: of the first host and the port."`
 	TLS    TLS      `yaml:"tls" doc:"Its certificate. Default: one by the local CA."`
 	Plain  bool     `yaml:"plain" doc:"Serve HTTP without TLS; only at a loopback address."`
+
+	TrustedProxies []string `yaml:"trusted_proxies" doc:"Addresses and networks (10.0.1.0/24) of the proxies before it that are believed about who called them, by X-Forwarded-For, read from its end. Default: none; the address of the connection is the caller's, and the header is nobody's word."`
 }
 
 // TLS names a certificate's files.

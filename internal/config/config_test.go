@@ -144,6 +144,8 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 		{"no port", "management: {listen: localhost}", `management.listen: "localhost" is not an address and port`},
 		{"an environment without an address", "environments: {qa: {}}", "environments.qa.listen: "},
 		{"plain beyond loopback", "portal: {listen: '0.0.0.0:80', plain: true}", "portal.plain: plain HTTP is for loopback addresses only"},
+		{"a trusted proxy by its name", sandbox("trusted_proxies: [lb.example]"), `environments.sandbox.trusted_proxies: "lb.example" is not an address or a network`},
+		{"everybody as a trusted proxy", sandbox("trusted_proxies: ['::/0']"), `environments.sandbox.trusted_proxies: "::/0" is everybody`},
 		{"plain on every address", "portal: {listen: ':80', plain: true}", "portal.plain: "},
 		{"plain on a name", "portal: {listen: 'localhost:80', plain: true}", "portal.plain: "},
 		{"a certificate without its key", "portal: {tls: {certificate: x.pem}}", "portal.tls: give certificate and key"},

@@ -15,12 +15,13 @@ type entry struct {
 	attrs []slog.Attr
 }
 
-// Recording says how requests are recorded. All fields are needed.
+// Recording says how requests are recorded. All fields are needed but Proxies.
 type Recording struct {
 	Logger  *slog.Logger
 	Surface string // "sandbox", "production", "management", "portal"
 	Trace   TraceHeaders
 	Now     func() time.Time
+	Proxies Proxies // that are believed about who called them
 	// Fail answers a request whose handler panicked before it wrote.
 	Fail func(w http.ResponseWriter, r *http.Request, err error)
 }
@@ -32,6 +33,7 @@ func Record(next http.Handler, rec Recording) http.Handler {
 		start := rec.Now()
 		e := &entry{trace: rec.Trace.of(r.Header)}
 		r = r.WithContext(context.WithValue(r.Context(), contextKey{}, e))
+		rec.Proxies.unmask(r) // a copy, by WithContext
 		rec.Trace.answer(w.Header(), e.trace)
 		sw := &statusWriter{ResponseWriter: w}
 		if r.ContentLength != 0 {

@@ -78,3 +78,65 @@ func TestTakeAgreesWithASlowModel(t *testing.T) {
 		}
 	})
 }
+
+// Whoever is at its limit can be freed by no flood that costs less than the
+// limit itself: every other place of its bucket would have to be at its limit too.
+// One bucket is the best case for an attacker, who cannot know what is in which.
+func TestNoCheaperFloodFreesAKeyAtItsLimit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const others = 7 // places beside the key's own
+		burst := rapid.IntRange(1, 6).Draw(t, "burst")
+		table, now := limit.New(0.001, burst, 1), time.Unix(1000, 0)
+		for range burst {
+			table.Take("attacker", now)
+		}
+		spent := 0
+		for _, key := range rapid.SliceOfN(rapid.IntRange(0, 30), 0, others*burst-1).Draw(t, "keys of the flood") {
+			if _, ok := table.Take(strconv.Itoa(key), now); ok {
+				spent++
+			}
+			if _, ok := table.Take("attacker", now); ok {
+				t.Fatalf("free after %d events of others; the limit is %d", spent, burst)
+			}
+		}
+	})
+}
+
+// With every place of a table taken by a flood, keys that nobody can choose lose
+// their counts, and those that were refused keep theirs.
+func TestAMillionKeysTakeNoMemoryAndFreeNobody(t *testing.T) {
+	table, now := limit.New(5, 300, 1<<16), time.Unix(1000, 0)
+	refused := []string{"a", "b", "c"}
+	for _, key := range refused {
+		for range 300 {
+			table.Take(key, now)
+		}
+	}
+	keys := make([]string, 1000)
+	for i := range keys {
+		keys[i] = "attack " + strconv.Itoa(i)
+	}
+	allocations := testing.AllocsPerRun(10, func() {
+		for _, key := range keys {
+			table.Take(key, now)
+		}
+	})
+	for i := range 1_000_000 {
+		table.Take(strconv.Itoa(i), now.Add(time.Duration(i)*time.Microsecond))
+	}
+	if allocations != 0 {
+		t.Errorf("%v allocations for a thousand keys", allocations)
+	}
+	for _, key := range refused {
+		if _, ok := table.Take(key, now.Add(time.Second)); !ok {
+			continue
+		}
+		// A second has given back five events.
+		for range 4 {
+			table.Take(key, now.Add(time.Second))
+		}
+		if _, ok := table.Take(key, now.Add(time.Second)); ok {
+			t.Errorf("the flood freed %s", key)
+		}
+	}
+}

@@ -149,7 +149,7 @@ func (s *Server) environmentHandler(e *environment) http.Handler {
 		}
 		e.gateway.Fail(w, r, err)
 	}
-	return s.record(string(e.name), fail, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.record(string(e.name), e.config.Listener, fail, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, gateway.MetadataPath) {
 			e.gateway.Metadata(w, r)
 			return
@@ -186,12 +186,12 @@ func (s *Server) people() (management, developers http.Handler, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.record("management", admin.Fail, admin), s.record("portal", p.Fail, p.Handler()), nil
+	return s.record("management", s.Config.Management, admin.Fail, admin), s.record("portal", s.Config.Portal, p.Fail, p.Handler()), nil
 }
 
-func (s *Server) record(surface string, fail func(http.ResponseWriter, *http.Request, error), h http.Handler) http.Handler {
+func (s *Server) record(surface string, l config.Listener, fail func(http.ResponseWriter, *http.Request, error), h http.Handler) http.Handler {
 	return httpx.Record(h, httpx.Recording{
-		Logger: s.Logger, Surface: surface, Now: s.Now, Fail: fail,
+		Logger: s.Logger, Surface: surface, Now: s.Now, Fail: fail, Proxies: l.Proxies(),
 		Trace: httpx.TraceHeaders{Accept: s.Config.Headers.TraceAccept, Answer: s.Config.Headers.Trace},
 	})
 }
