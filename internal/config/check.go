@@ -141,6 +141,9 @@ func (m MutualTLS) check(bad func(where, format string, args ...any), where stri
 	if m.Plain {
 		bad(where+".plain", "there are no client certificates without TLS")
 	}
+	if len(m.TrustedProxies) > 0 {
+		bad(where+".trusted_proxies", "a proxy that says who called it has ended their TLS, and taken the certificates away")
+	}
 }
 
 func checkListener(bad func(where, format string, args ...any), where string, l Listener) {

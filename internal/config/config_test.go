@@ -145,6 +145,7 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 		{"an environment without an address", "environments: {qa: {}}", "environments.qa.listen: "},
 		{"plain beyond loopback", "portal: {listen: '0.0.0.0:80', plain: true}", "portal.plain: plain HTTP is for loopback addresses only"},
 		{"a trusted proxy by its name", sandbox("trusted_proxies: [lb.example]"), `environments.sandbox.trusted_proxies: "lb.example" is not an address or a network`},
+		{"a trusted proxy for certificates", sandbox("mtls: {listen: '127.0.0.1:1', trusted_proxies: [10.0.0.1]}"), "environments.sandbox.mtls.trusted_proxies: a proxy that says who called it"},
 		{"everybody as a trusted proxy", sandbox("trusted_proxies: ['::/0']"), `environments.sandbox.trusted_proxies: "::/0" is everybody`},
 		{"plain on every address", "portal: {listen: ':80', plain: true}", "portal.plain: "},
 		{"plain on a name", "portal: {listen: 'localhost:80', plain: true}", "portal.plain: "},
