@@ -114,7 +114,7 @@ func (s *Server) byAssertion(r *http.Request, q *request) (caller, error) {
 		client, no = s.whyNotSigned(r.Context(), client, known, a)
 	}
 	if no != (why{}) {
-		return caller{}, s.refuse(r, q, clientID, client, no.reason, no.next)
+		return caller{}, blamed(s.refuse(r, q, clientID, client, no.reason, no.next), "client_assertion", s.skewOf(a))
 	}
 	first, err := s.spend(r.Context(), clientID, a)
 	if err != nil {
@@ -124,7 +124,8 @@ func (s *Server) byAssertion(r *http.Request, q *request) (caller, error) {
 		return caller{}, ref
 	}
 	if !first {
-		return caller{}, s.refuse(r, q, clientID, client, "the jti of the assertion was used before", "make a new assertion, with a jti of its own, for each request")
+		err := s.refuse(r, q, clientID, client, "the jti of the assertion was used before", "make a new assertion, with a jti of its own, for each request")
+		return caller{}, blamed(err, "client_assertion", 0)
 	}
 	return s.authenticated(r, client, privateKeyJWT), nil
 }
@@ -185,6 +186,21 @@ func (s *Server) whyNotTime(a *assertion) why {
 		return why{fmt.Sprintf("the iat of the assertion is %s ahead", a.Issued.Time().Sub(now).Truncate(time.Second)), clock}
 	}
 	return why{}
+}
+
+// skewOf is how far the clock is past the end of an assertion, or, if negative, ahead
+// of its beginning; zero if it is in time.
+func (s *Server) skewOf(a *assertion) time.Duration {
+	now := s.Now()
+	switch {
+	case a.Expires != nil && !now.Before(a.Expires.Time().Add(s.Leeway)):
+		return now.Sub(a.Expires.Time())
+	case a.Begins != nil && a.Begins.Time().After(now.Add(s.Leeway)):
+		return now.Sub(a.Begins.Time())
+	case a.Issued != nil && a.Issued.Time().After(now.Add(s.Leeway)):
+		return now.Sub(a.Issued.Time())
+	}
+	return 0
 }
 
 // whyNotAudience judges aud: the issuer, and nothing else. A client that signs for

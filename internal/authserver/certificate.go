@@ -34,7 +34,17 @@ func (s *Server) byCertificate(r *http.Request, q *request) (caller, error) {
 		client.Credential, by, reason, next = s.certified(client.App, httpx.ClientCertificates(r), httpx.CertificateThumbprint(r))
 	}
 	if reason != "" {
-		return caller{}, s.refuse(r, q, q.clientID, client, reason, next)
+		leaf, now := httpx.ClientCertificates(r)[0], s.Now()
+		parameter, skew := "the certificate", time.Duration(0)
+		switch {
+		case q.clientID == "" || !known:
+			parameter = "client_id"
+		case now.After(leaf.NotAfter):
+			skew = now.Sub(leaf.NotAfter)
+		case now.Before(leaf.NotBefore):
+			skew = now.Sub(leaf.NotBefore)
+		}
+		return caller{}, blamed(s.refuse(r, q, q.clientID, client, reason, next), parameter, skew)
 	}
 	return s.authenticated(r, client, by), nil
 }

@@ -130,7 +130,7 @@ func (s *Server) bySecret(r *http.Request, q *request, clientID string, text sec
 		if !found {
 			client, _ = s.Model.ByClientID(clientID)
 		}
-		return caller{}, s.refuse(r, q, clientID, client, reason, next)
+		return caller{}, blamed(s.refuse(r, q, clientID, client, reason, next), q.missing(clientID), 0)
 	}
 	by := secretPost
 	if q.basic != nil {
@@ -148,7 +148,7 @@ func (s *Server) authenticated(r *http.Request, client snapshot.Client, by metho
 // refuse is the outcome of every method that fails: it counts the failure, and
 // tells the owner, if client is known, the reason and what to do next.
 func (s *Server) refuse(r *http.Request, q *request, clientID string, client snapshot.Client, reason, next string) error {
-	ref := failed(q.basic != nil, reason).about(q.missing(clientID))
+	ref := failed(q.basic != nil, reason)
 	ref.next = next
 	if client.App != nil {
 		ref.client = refer(client)
@@ -165,7 +165,7 @@ func (q *request) missing(clientID string) string {
 	switch {
 	case clientID == "":
 		return "client_id"
-	case q.basic == nil && q.clientSecret.Reveal() == "" && q.assertion.Reveal() == "":
+	case q.basic == nil && q.clientSecret.Reveal() == "":
 		return "client_secret"
 	}
 	return ""

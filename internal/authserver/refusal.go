@@ -151,6 +151,15 @@ func owned(err error, client *clientRef) error {
 	return &known
 }
 
+// blamed names the parameter that a refusal is about, and how far a time was off.
+func blamed(err error, parameter string, skew time.Duration) error {
+	var ref *refusal
+	if errors.As(err, &ref) {
+		ref.parameter, ref.skew = parameter, skew
+	}
+	return err
+}
+
 // named is the client that a request calls itself, nil if there is none of that
 // name: nothing is proven by it.
 func (s *Server) named(q *request) *clientRef {
@@ -176,7 +185,7 @@ func (s *Server) keep(r *http.Request, ref *refusal) {
 	}
 	kept := usage.Refusal{
 		Trace: httpx.Trace(r.Context()), At: s.Now(), Environment: s.Environment, Surface: "token",
-		Method: httpx.Redact(r.Method), Path: httpx.Redact(r.URL.Path), Status: ref.status, Code: string(ref.code), Reason: reason, Next: ref.next,
+		Method: httpx.Redact(r.Method), Path: httpx.Redact(r.URL.Path), Status: ref.status, Code: string(ref.code), Reason: httpx.Redact(reason), Next: ref.next,
 		Parameter: ref.parameter, Skew: ref.skew,
 	}
 	key := usage.Key{Environment: s.Environment, Outcome: string(ref.code), Source: "token"}

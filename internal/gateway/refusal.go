@@ -185,7 +185,7 @@ func unavailable(reason string) *refusal {
 func (g *Gateway) keep(c *call, ref *refusal, trace string) {
 	kept := usage.Refusal{
 		Trace: trace, At: g.Now(), Environment: g.Environment, Surface: c.surface(), Method: httpx.Redact(c.r.Method), Path: c.place(),
-		Status: ref.status, Code: ref.code, Reason: ref.reason, Next: ref.next, Parameter: ref.field, Skew: ref.skew,
+		Status: ref.status, Code: ref.code, Reason: ref.reason, Next: ref.next, Parameter: httpx.Redact(ref.field), Skew: ref.skew,
 	}
 	if kept.Parameter == "" {
 		kept.Parameter = ref.parameter

@@ -331,7 +331,12 @@ func TestAssertionsThatDoNotAuthenticate(t *testing.T) {
 			if a.status != wrong.status || a.json(t)["error"] != "invalid_client" || a.json(t)["error_description"] != wrong.json(t)["error_description"] {
 				t.Errorf("%d %s, want the words of a wrong secret", a.status, a.body)
 			}
-			if got := s.reason(t, a); !strings.Contains(got.Reason, tt.reason) || got.Next == "" || strings.Contains(got.Reason+got.Next, strings.Split(tt.assertion, ".")[0]+".") {
+			got := s.reason(t, a)
+			skew := map[string]int64{"expired": 60, "nbf ahead": -60, "iat ahead": -60}[tt.name] // a moment ago
+			if got.Parameter != "client_assertion" || got.SkewSeconds < skew || skew <= 0 && got.SkewSeconds > skew/2 {
+				t.Errorf("the owner is told that it is about %q, off by %d s, want %d", got.Parameter, got.SkewSeconds, skew)
+			}
+			if !strings.Contains(got.Reason, tt.reason) || got.Next == "" || strings.Contains(got.Reason+got.Next, strings.Split(tt.assertion, ".")[0]+".") {
 				t.Errorf("the owner is told %q, next %q; want %q", got.Reason, got.Next, tt.reason)
 			}
 		})
