@@ -84,6 +84,6 @@ func (s *Server) badProof(c *caller, err error) error {
 
 // MutualTLS is about clients' certificates.
 type MutualTLS struct {
-	URL   string         // of the listener that asks for them; empty: none
-	Roots *x509.CertPool // who may certify a client's name; nil: nobody
+	URL   string                // of the listener that asks for them; empty: none
+	Roots func() *x509.CertPool // who may certify a client's name now; nil: nobody
 }

@@ -110,7 +110,7 @@ func (s *Server) notCertified(chain []*x509.Certificate) string {
 		between.AddCert(c)
 	}
 	_, err := chain[0].Verify(x509.VerifyOptions{
-		Roots: s.MutualTLS.Roots, Intermediates: between, CurrentTime: s.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Roots: s.MutualTLS.Roots(), Intermediates: between, CurrentTime: s.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError

@@ -157,7 +157,11 @@ func (a *Authority) Issue(hosts []string) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a certificate for %s: %w", hosts[0], err)
 	}
-	return &tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: key}, nil
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate for %s: %w", hosts[0], err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
 // IssueClient makes a certificate by which a client authenticates under a DNS name

@@ -3,13 +3,11 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"syscall"
 	"time"
 
@@ -25,6 +23,7 @@ type listener struct {
 	urls   []string // all by which it is reached; url is the first
 	socket net.Listener
 	tls    *tls.Config
+	shown  *shown // nil: plain
 	server *http.Server
 }
 
@@ -33,7 +32,7 @@ func defaultHosts() []string { return []string{"127.0.0.1", "localhost", "::1"} 
 
 // listen opens the socket and finds the certificate, so that what cannot work
 // is known before anything is served.
-func listen(ctx context.Context, name string, c config.Listener, ca *localca.Authority) (*listener, error) {
+func listen(ctx context.Context, name string, c config.Listener, ca *localca.Authority, now func() time.Time) (*listener, error) {
 	hosts := c.Hosts
 	if len(hosts) == 0 {
 		hosts = defaultHosts()
@@ -48,11 +47,10 @@ func listen(ctx context.Context, name string, c config.Listener, ca *localca.Aut
 	if c.Plain {
 		scheme = "http"
 	} else {
-		cert, err := certificate(c, hosts, ca)
-		if err != nil {
+		if l.shown, err = newShown(c.TLS, hosts, ca, now); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", name, err), socket.Close())
 		}
-		l.tls = &tls.Config{Certificates: []tls.Certificate{*cert}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
+		l.tls = &tls.Config{GetCertificate: l.shown.get, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
 	}
 	if l.url != "" {
 		l.urls = []string{l.url}
@@ -73,21 +71,12 @@ func listen(ctx context.Context, name string, c config.Listener, ca *localca.Aut
 
 // listenMutual opens the listener at which clients show certificates, and reads the
 // authorities that may name them.
-func listenMutual(ctx context.Context, name string, c config.MutualTLS, ca *localca.Authority) (*listener, *x509.CertPool, error) {
-	var roots *x509.CertPool
-	for _, file := range c.ClientCA {
-		text, err := os.ReadFile(file) //nolint:gosec // that the operator names
-		if err != nil {
-			return nil, nil, fmt.Errorf("environments.%s.mtls.client_ca: %w", name, err)
-		}
-		if roots == nil {
-			roots = x509.NewCertPool()
-		}
-		if !roots.AppendCertsFromPEM(text) {
-			return nil, nil, fmt.Errorf("environments.%s.mtls.client_ca: %s holds no certificate in PEM", name, file)
-		}
+func listenMutual(ctx context.Context, name string, c config.MutualTLS, ca *localca.Authority, now func() time.Time) (*listener, *trusted, error) {
+	roots, err := newTrusted(c.ClientCA)
+	if err != nil {
+		return nil, nil, fmt.Errorf("environments.%s.mtls.client_ca: %w", name, err)
 	}
-	l, err := listen(ctx, name+" mtls", c.Listener, ca)
+	l, err := listen(ctx, name+" mtls", c.Listener, ca, now)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -99,17 +88,6 @@ func listenMutual(ctx context.Context, name string, c config.MutualTLS, ca *loca
 	// so: the certificate is the one of this connection's own handshake.
 	l.tls.SessionTicketsDisabled = true
 	return l, roots, nil
-}
-
-func certificate(c config.Listener, hosts []string, ca *localca.Authority) (*tls.Certificate, error) {
-	if c.TLS.Certificate == "" {
-		return ca.Issue(hosts)
-	}
-	pair, err := tls.LoadX509KeyPair(c.TLS.Certificate, c.TLS.Key)
-	if err != nil {
-		return nil, fmt.Errorf("read the certificate %s and its key: %w", c.TLS.Certificate, err)
-	}
-	return &pair, nil
 }
 
 // explainListen says in one sentence why an address cannot be listened at.

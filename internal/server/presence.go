@@ -19,10 +19,12 @@ type Pace struct {
 	Tell   time.Duration // how often a node writes its row; 10 s
 	Upkeep time.Duration // how often keys are looked after; a minute
 	Leeway time.Duration // what nodes' clocks may differ by, for keys; a minute
+
+	Certificates time.Duration // how often certificates' files are looked at; 5 s
 }
 
 func (p Pace) orDefault() Pace {
-	for field, value := range map[*time.Duration]time.Duration{&p.Tell: tellInterval, &p.Upkeep: upkeepInterval, &p.Leeway: keyring.DefaultLeeway} {
+	for field, value := range map[*time.Duration]time.Duration{&p.Tell: tellInterval, &p.Upkeep: upkeepInterval, &p.Leeway: keyring.DefaultLeeway, &p.Certificates: certificateInterval} {
 		if *field == 0 {
 			*field = value
 		}

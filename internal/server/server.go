@@ -9,7 +9,6 @@ package server
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -89,9 +88,9 @@ type environment struct {
 	name     market.Environment
 	config   *config.Environment
 	listener *listener
-	mutual   *listener      // for mutual TLS; nil: none
-	urls     []string       // all by which it is reached; the listener's own is the first
-	roots    *x509.CertPool // of certificates that name a client; nil: none
+	mutual   *listener // for mutual TLS; nil: none
+	urls     []string  // all by which it is reached; the listener's own is the first
+	trusted  *trusted  // of certificates that name a client; nil: none
 	issuer   string
 	ring     *keyring.Ring
 	proofs   *dpop.Checker
@@ -101,18 +100,19 @@ type environment struct {
 
 // What is kept in memory, and how often what is counted is written.
 const (
-	keptRefusals   = 10_000
-	flushInterval  = 5 * time.Second
-	feedPoll       = 500 * time.Millisecond
-	upkeepInterval = time.Minute
-	tellInterval   = 10 * time.Second
-	retryKeys      = time.Second
-	warnInterval   = time.Hour
-	tokenLeeway    = 30 * time.Second // CONTRACT 4.1
-	feedRetention  = 24 * time.Hour
-	feedKeep       = 10_000
-	usageKept      = 400 * 24 * time.Hour
-	nodesKept      = 24 * time.Hour
+	keptRefusals        = 10_000
+	flushInterval       = 5 * time.Second
+	feedPoll            = 500 * time.Millisecond
+	upkeepInterval      = time.Minute
+	certificateInterval = 5 * time.Second
+	tellInterval        = 10 * time.Second
+	retryKeys           = time.Second
+	warnInterval        = time.Hour
+	tokenLeeway         = 30 * time.Second // CONTRACT 4.1
+	feedRetention       = 24 * time.Hour
+	feedKeep            = 10_000
+	usageKept           = 400 * 24 * time.Hour
+	nodesKept           = 24 * time.Hour
 )
 
 // refusalsKept is for how long, and how many, refusals are kept in the store.
@@ -229,7 +229,7 @@ func (s *Server) listen(ctx context.Context) (err error) {
 	for _, name := range slices.Sorted(maps.Keys(s.Config.Environments)) {
 		c := s.Config.Environments[name]
 		e := &environment{name: name, config: c}
-		if e.listener, err = listen(ctx, string(name), c.Listener, s.ca); err != nil {
+		if e.listener, err = listen(ctx, string(name), c.Listener, s.ca, s.Now); err != nil {
 			return err
 		}
 		e.issuer = c.Issuer
@@ -239,16 +239,16 @@ func (s *Server) listen(ctx context.Context) (err error) {
 		s.environments = append(s.environments, e)
 		e.urls = slices.Concat(e.listener.urls, c.Aliases)
 		if c.MutualTLS.On() {
-			if e.mutual, e.roots, err = listenMutual(ctx, string(name), c.MutualTLS, s.ca); err != nil {
+			if e.mutual, e.trusted, err = listenMutual(ctx, string(name), c.MutualTLS, s.ca, s.Now); err != nil {
 				return err
 			}
 			e.urls = append(e.urls, e.mutual.urls...)
 		}
 	}
-	if s.management, err = listen(ctx, "management", s.Config.Management, s.ca); err != nil {
+	if s.management, err = listen(ctx, "management", s.Config.Management, s.ca, s.Now); err != nil {
 		return err
 	}
-	s.portal, err = listen(ctx, "portal", s.Config.Portal, s.ca)
+	s.portal, err = listen(ctx, "portal", s.Config.Portal, s.ca, s.Now)
 	return err
 }
 
@@ -326,6 +326,7 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 	base.Go(func() error { return usage.Run(beneath, s.meter, s.refusals, s.store, flushInterval, s.Logger) })
 	base.Go(func() error { return s.counter.Run(beneath, s.store, flushInterval, s.Now, s.Logger) })
 	base.Go(func() error { return s.upkeep(beneath) })
+	base.Go(func() error { return s.watchCertificates(beneath) })
 	base.Go(func() error { return s.keepTelling(beneath) })
 
 	surfaces, ctx := errgroup.WithContext(ctx)

@@ -84,7 +84,10 @@ func runHurried(t *testing.T, c *config.Config, pace server.Pace) *node {
 
 func runWith(t *testing.T, o server.Options) *node {
 	t.Helper()
-	o.Getenv, o.Logger, o.Version = os.Getenv, slog.New(slog.DiscardHandler), "test"
+	o.Getenv, o.Version = os.Getenv, "test"
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	s, err := server.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

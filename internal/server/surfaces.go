@@ -121,7 +121,11 @@ func (e *environment) mutualTLS() authserver.MutualTLS {
 	if e.mutual == nil {
 		return authserver.MutualTLS{}
 	}
-	return authserver.MutualTLS{URL: e.mutual.url, Roots: e.roots}
+	m := authserver.MutualTLS{URL: e.mutual.url}
+	if e.trusted != nil {
+		m.Roots = e.trusted.roots
+	}
+	return m
 }
 
 func endpoints(configured []config.Endpoint) []authserver.Endpoint {
