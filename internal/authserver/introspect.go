@@ -173,7 +173,7 @@ func wantsJWT(accept []string) bool {
 			}
 			weight := 1.0
 			if q, ok := params["q"]; ok {
-				if weight, err = strconv.ParseFloat(q, 64); err != nil {
+				if weight, err = strconv.ParseFloat(q, 64); err != nil || !(weight >= 0 && weight <= 1) { // nor NaN
 					continue
 				}
 			}

@@ -92,9 +92,9 @@ func tokenRequests() []Problem {
 func tokenClients() []Problem {
 	return []Problem{
 		{
-			Code: "invalid_client", Surface: Token, Statuses: []int{401},
+			Code: "invalid_client", Surface: Token, Statuses: []int{401, 400},
 			Title:   "The client could not be authenticated",
-			Meaning: "client_id and client_secret do not belong together in this environment. The words are the same whatever the reason, so that nobody can find out client ids by trying.",
+			Meaning: "client_id and client_secret do not belong together in this environment. The words are the same whatever the reason, so that nobody can find out client ids by trying. The status is 400 at endpoints that the operator made answer as an older one did.",
 			Causes: []string{
 				"A sandbox credential was sent to production, or the reverse.",
 				"The secret was copied with a space, without its end, or is that of another app.",

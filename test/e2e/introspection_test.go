@@ -110,7 +110,7 @@ func TestWhoseTokensAnAppMayKnowAndRevoke(t *testing.T) {
 				t.Errorf("%+v: active is %v", step.patch, got)
 			}
 		}
-		if _, err := m.UpdateApp(t.Context(), app, api.AppPatch{State: pointer("disabled")}); err != nil {
+		if _, err := m.UpdateApp(t.Context(), app, api.AppPatch{State: pointer("disabled"), Force: true}); err != nil {
 			t.Fatal(err)
 		}
 		for _, path := range []string{"/oauth2/introspect", "/oauth2/revoke"} {
