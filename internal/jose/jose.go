@@ -33,7 +33,8 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/strictjson"
 )
 
-// The asymmetric algorithms that are believed (RFC 7518 §3.1, RFC 8037 §3.1).
+// The asymmetric algorithms that are believed (RFC 7518 §3.1, RFC 8037 §3.1). EdDSA
+// and Ed25519, which RFC 9864 calls it, are one here.
 const (
 	RS256 = "RS256"
 	RS384 = "RS384"
@@ -44,11 +45,13 @@ const (
 	ES256 = "ES256"
 	ES384 = "ES384"
 	EdDSA = "EdDSA"
+
+	Ed25519 = "Ed25519"
 )
 
 // Algorithms lists them, the usual ones first.
 func Algorithms() []string {
-	return []string{RS256, ES256, EdDSA, PS256, RS384, RS512, PS384, PS512, ES384}
+	return []string{RS256, ES256, EdDSA, Ed25519, PS256, RS384, RS512, PS384, PS512, ES384}
 }
 
 // The sizes that a key may have. Verifying with a larger RSA key costs whoever
@@ -174,7 +177,10 @@ func (k *Key) MarshalJSON() ([]byte, error) {
 }
 
 // Takes reports whether the key verifies signatures by alg.
-func (k *Key) Takes(alg string) bool { return (k.Algorithm == "" || k.Algorithm == alg) && k.fits(alg) }
+func (k *Key) Takes(alg string) bool {
+	both := func(alg string) bool { return alg == EdDSA || alg == Ed25519 }
+	return (k.Algorithm == "" || k.Algorithm == alg || both(k.Algorithm) && both(alg)) && k.fits(alg)
+}
 
 // Verify reports whether signature, decoded, is the key's over input by alg.
 func (k *Key) Verify(alg string, input, signature []byte) bool {
@@ -209,7 +215,7 @@ func (k *Key) fits(alg string) bool {
 	case *ecdsa.PublicKey:
 		return public.Curve == elliptic.P256() && alg == ES256 || public.Curve == elliptic.P384() && alg == ES384
 	case ed25519.PublicKey:
-		return alg == EdDSA
+		return alg == EdDSA || alg == Ed25519
 	}
 	return false
 }

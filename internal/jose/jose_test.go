@@ -88,7 +88,7 @@ func TestAKeyVerifiesByTheAlgorithmsOfItsTypeAlone(t *testing.T) {
 		{private, []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}},
 		{p256, []string{"ES256"}},
 		{p384, []string{"ES384"}},
-		{ed, []string{"EdDSA"}},
+		{ed, []string{"EdDSA", "Ed25519"}},
 	}
 	decoys, err := jose.NewDecoys()
 	if err != nil {
@@ -102,15 +102,7 @@ func TestAKeyVerifiesByTheAlgorithmsOfItsTypeAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, alg := range algs {
-			signer, err := josev4.NewSigner(josev4.SigningKey{Algorithm: josev4.SignatureAlgorithm(alg), Key: signing}, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			object, err := signer.Sign([]byte(`{}`))
-			if err != nil {
-				t.Fatal(err)
-			}
-			text, _ := object.CompactSerialize()
+			text := signed(t, signing, alg)
 			s, err := jose.Parse(text)
 			if err != nil || !s.VerifiedBy(public) {
 				t.Errorf("%s does not verify: %v", alg, err)
@@ -120,7 +112,7 @@ func TestAKeyVerifiesByTheAlgorithmsOfItsTypeAlone(t *testing.T) {
 			decoys.Verify(s)
 			for _, other := range jose.Algorithms() {
 				only := *public
-				if only.Algorithm = other; other != alg && s.VerifiedBy(&only) {
+				if only.Algorithm = other; other != alg && s.VerifiedBy(&only) != (alg[:2] == "Ed" && other[:2] == "Ed") {
 					t.Errorf("a key for %s alone took %s", other, alg)
 				}
 			}
@@ -137,6 +129,28 @@ func TestAKeyVerifiesByTheAlgorithmsOfItsTypeAlone(t *testing.T) {
 	if verified != len(jose.Algorithms()) {
 		t.Errorf("%d algorithms verify, want %d", verified, len(jose.Algorithms()))
 	}
+}
+
+// signed is an empty object, signed by alg.
+func signed(t *testing.T, key crypto.Signer, alg string) string {
+	t.Helper()
+	if private, ok := key.(ed25519.PrivateKey); ok && alg == "Ed25519" { // RFC 9864, which go-jose does not know
+		input := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"Ed25519"}`)) + ".e30"
+		return input + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(private, []byte(input)))
+	}
+	signer, err := josev4.NewSigner(josev4.SigningKey{Algorithm: josev4.SignatureAlgorithm(alg), Key: key}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, err := signer.Sign([]byte(`{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := object.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func TestKeysThatAreNotTaken(t *testing.T) {
