@@ -15,6 +15,9 @@
 // by [Config.DPoP] and [NewDPoPKey]; or to a client certificate, by
 // [Config.ByCertificate] and an HTTP whose transport has it.
 //
+// Better than a secret is a key that never leaves the program ([PrivateKey],
+// private_key_jwt): give Config a PrivateKey in the place of the ClientSecret.
+//
 // A program that runs a Sallyport holds an operator token. [Management] has a
 // method for each operation of the management API, in the types of package api;
 // a refusal is an [*Error], which carries the API's problem document:

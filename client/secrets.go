@@ -65,6 +65,9 @@ func (s *Secrets) Rotate(ctx context.Context, credential string, in api.Credenti
 // Rotate rotates the secret that s uses, and uses the new one from then on. See
 // [Secrets.Rotate].
 func (s *TokenSource) Rotate(ctx context.Context, in api.CredentialRotation) (api.RotatedCredential, error) {
+	if s.config.PrivateKey != nil {
+		return api.RotatedCredential{}, errors.New("client: it authenticates by a key, and has no secret to rotate: let the operator add the next key")
+	}
 	own := Secrets{TokenURL: s.config.TokenURL, ClientID: s.config.ClientID, ClientSecret: s.Secret(), HTTP: s.config.HTTP}
 	out, err := own.Rotate(ctx, "", in)
 	if err == nil {

@@ -19,8 +19,9 @@ type Config struct {
 	TokenURL     string // any of Sallyport's token endpoints, or another of RFC 6749
 	ClientID     string
 	ClientSecret Secret
-	Scopes       []string // empty: all that the client may have
-	Resources    []string // base URLs of the APIs that tokens are for (RFC 8707); empty: all
+	PrivateKey   *PrivateKey // in the place of the secret
+	Scopes       []string    // empty: all that the client may have
+	Resources    []string    // base URLs of the APIs that tokens are for (RFC 8707); empty: all
 	// DPoP binds the tokens to a key (RFC 9449); nil: whoever has a token may use it.
 	DPoP *DPoPKey
 	// ByCertificate lets the client authenticate by the certificate that HTTP's
@@ -113,11 +114,21 @@ func NewTokenSource(config Config) (*TokenSource, error) {
 	if err := checkURL("TokenURL", config.TokenURL); err != nil {
 		return nil, err
 	}
+	ways := 0
+	for _, way := range []bool{config.ClientSecret.Reveal() != "", config.PrivateKey != nil, config.ByCertificate} {
+		if way {
+			ways++
+		}
+	}
 	switch {
-	case config.ClientID == "", !config.ByCertificate && config.ClientSecret.Reveal() == "":
-		return nil, errors.New("client: ClientID and ClientSecret are needed")
+	case config.ClientID == "", ways != 1:
+		return nil, errors.New("client: ClientID, and one of ClientSecret, PrivateKey and ByCertificate, are needed")
 	case config.ByCertificate && config.HTTP == nil:
 		return nil, errors.New("client: ByCertificate needs an HTTP whose transport has the certificate")
+	case config.PrivateKey != nil:
+		if err := config.PrivateKey.check(); err != nil {
+			return nil, err
+		}
 	}
 	config.HTTP = withoutRedirects(config.HTTP)
 	return &TokenSource{config: config, secret: config.ClientSecret}, nil
@@ -224,12 +235,11 @@ func (s *TokenSource) fetch(ctx context.Context) (token Token, renewAt time.Time
 }
 
 func (s *TokenSource) request(ctx context.Context) (token Token, renewAt time.Time, err error) {
-	secret := s.Secret()
-	form := url.Values{
-		"grant_type": {"client_credentials"},
-		"client_id":  {s.config.ClientID},
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {s.config.ClientID}}
+	secret, err := s.authenticate(form)
+	if err != nil {
+		return token, renewAt, err
 	}
-	put(form, "client_secret", secret.Reveal())
 	put(form, "scope", strings.Join(s.config.Scopes, " "))
 	for _, resource := range s.config.Resources {
 		form.Add("resource", resource)
@@ -270,10 +280,21 @@ func (s *TokenSource) request(ctx context.Context) (token Token, renewAt time.Ti
 	return token, renewAt, err
 }
 
+// authenticate puts into a request's form what proves who the client is, and
+// returns it.
+func (s *TokenSource) authenticate(form url.Values) (Secret, error) {
+	if s.config.PrivateKey != nil {
+		return s.config.PrivateKey.authenticate(form, s.config.ClientID)
+	}
+	secret := s.Secret()
+	put(form, "client_secret", secret.Reveal()) // none: by certificate
+	return secret, nil
+}
+
 // warn tells that the secret will expire.
 func (s *TokenSource) warn(ctx context.Context, at time.Time) {
 	if s.config.Logger != nil {
-		s.config.Logger.WarnContext(ctx, "the client secret expires soon: rotate it",
+		s.config.Logger.WarnContext(ctx, "the client's credential expires soon: rotate it",
 			slog.String("client_id", s.config.ClientID), slog.Time("expires", at))
 	}
 }

@@ -46,7 +46,7 @@ var only = map[string][]string{
 	"github.com/getkin/kin-openapi": {"internal/openapi"},
 	"html/template":                 {"internal/portal"},
 	"testing":                       {"internal/store/storetest"},
-	"crypto/rsa":                    {"internal/jose", "internal/keyring"},
+	"crypto/rsa":                    {"client", "internal/jose", "internal/keyring"},
 	module + "internal/config":      {"internal/server", "internal/cli", "internal/demo"},
 	module + "internal/store":       {"internal/server", "internal/cli", "internal/store/storetest"},
 	module + "internal/demo":        {"internal/cli"},

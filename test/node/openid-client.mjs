@@ -2,9 +2,22 @@
 // at the gateway, has it introspected, and revokes it. Prints what came of it.
 import * as client from 'openid-client'
 
-const { ISSUER, CLIENT_ID, CLIENT_SECRET, AUTH, ALGORITHM, CALL } = process.env
+const { ISSUER, CLIENT_ID, CLIENT_SECRET, AUTH, ALGORITHM, CALL, KEY, KEY_TYPE, KEY_ID, HOUR } = process.env
 const call = JSON.parse(CALL)
-const auth = { post: client.ClientSecretPost, basic: client.ClientSecretBasic }[AUTH](CLIENT_SECRET)
+
+// A private key in PEM (PKCS #8), as private_key_jwt uses it.
+async function privateKeyJwt() {
+  const der = Buffer.from(KEY.replace(/-----[A-Z ]+-----|\n/g, ''), 'base64')
+  const key = await crypto.subtle.importKey('pkcs8', der, JSON.parse(KEY_TYPE), false, ['sign'])
+  return client.PrivateKeyJwt(KEY_ID ? { key, kid: KEY_ID } : key, {
+    // Other common clients make assertions that are good for an hour.
+    [client.modifyAssertion]: (_, claims) => { if (HOUR) claims.exp = claims.iat + 3600 },
+  })
+}
+
+const auth = AUTH === 'key'
+  ? await privateKeyJwt()
+  : { post: client.ClientSecretPost, basic: client.ClientSecretBasic }[AUTH](CLIENT_SECRET)
 
 const config = await client.discovery(new URL(ISSUER), CLIENT_ID, undefined, auth, { algorithm: ALGORITHM })
 const tokens = await client.clientCredentialsGrant(config)
