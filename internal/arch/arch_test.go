@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"internal/dpop", "internal/market"},
 	{"internal/keyring", "internal/keyset", "internal/mock", "internal/usage"},
 	{"internal/manifest", "internal/snapshot", "internal/token"},
-	{"internal/policy", "internal/httpx", "internal/store"},
+	{"internal/policy", "internal/httpx", "internal/relay", "internal/store"},
 	{"internal/store/storetest"},
 	{"internal/adminapi", "internal/authserver", "internal/gateway", "internal/portal"},
 	{"internal/config"},

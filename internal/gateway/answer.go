@@ -17,10 +17,10 @@ var inner = [...]string{"Dpop-Nonce", "Server", "Via", "X-Powered-By", "X-Aspnet
 func (p *proxy) modifyResponse(res *http.Response) error {
 	ctx := res.Request.Context()
 	c := callOf(ctx)
-	p.tidy(res.Header)
-	if c.counted {
-		delete(res.Header, "Ratelimit") // ours are about the caller, the upstream's about us
-		delete(res.Header, "Ratelimit-Policy")
+	for name := range res.Header {
+		if p.hides(c, name) {
+			delete(res.Header, name)
+		}
 	}
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		p.relocate(c, res.Header, name)
@@ -34,13 +34,18 @@ func (p *proxy) modifyResponse(res *http.Response) error {
 	return nil
 }
 
-// tidy removes the headers of an upstream that do not reach callers.
+// hides reports whether a header of an upstream does not reach c's caller.
+func (p *proxy) hides(c *call, name string) bool {
+	return p.hidden[name] ||
+		c.counted && (name == "Ratelimit" || name == "Ratelimit-Policy") // ours are about the caller, the upstream's about us
+}
+
+// tidy removes the trailers of an upstream that do not reach callers.
 func (p *proxy) tidy(h http.Header) {
-	for _, name := range inner {
-		delete(h, name)
-	}
-	for _, name := range p.ours {
-		delete(h, name)
+	for name := range h {
+		if p.hidden[name] {
+			delete(h, name)
+		}
 	}
 }
 
@@ -143,7 +148,19 @@ func (w *callWriter) WriteHeader(status int) {
 		}
 	}
 	w.c.status = status
+	if w.c.passing != nil {
+		w.c.passing.answering(w.c)
+	}
+	asItIs(h)
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// asItIs keeps net/http from guessing the media type that an upstream has not
+// told.
+func asItIs(h http.Header) {
+	if _, there := h["Content-Type"]; !there {
+		h["Content-Type"] = nil
+	}
 }
 
 // Unwrap lets http.ResponseController flush and hijack.

@@ -158,6 +158,7 @@ type call struct {
 	client    snapshot.Client
 	product   string
 	body      *body
+	passing   *clientBody // on its way to the upstream; nil: the call has not got so far
 	source    policy.Source
 	status    int    // of the answer, once there is one
 	outcome   string // the code of the refusal, if it was one

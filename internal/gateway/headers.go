@@ -52,19 +52,22 @@ func (h Headers) stripped() map[string]bool {
 	return set
 }
 
-// clean removes from an outgoing request what only the gateway may say, and the
-// token unless the upstream is to have it. Names with _ or . go too, all of
-// them: many servers take them for the name with -, which was checked, or is
-// ours.
+// clean removes from an outgoing request what is not passed on.
 func (g *Gateway) clean(h http.Header, keepToken bool) {
 	for name := range h {
-		if g.strip[name] || strings.ContainsAny(name, "_.") || hasAnyPrefix(name, alwaysPrefixes[:]) {
+		if g.strips(name, keepToken) {
 			delete(h, name)
 		}
 	}
-	if !keepToken {
-		delete(h, "Authorization")
-	}
+}
+
+// strips reports whether a header of a caller is not passed on: what only the
+// gateway may say, and the token unless the upstream is to have it. Names with _
+// or . go too, all of them: many servers take them for the name with -, which was
+// checked, or is ours.
+func (g *Gateway) strips(name string, keepToken bool) bool {
+	return g.strip[name] || !keepToken && name == "Authorization" ||
+		strings.ContainsAny(name, "_.") || hasAnyPrefix(name, alwaysPrefixes[:])
 }
 
 func hasAnyPrefix(name string, prefixes []string) bool {
@@ -87,13 +90,11 @@ func plainConnection(values []string) bool {
 	return true
 }
 
-// dropBadTrace removes a W3C trace context that is none: what passes through
-// here is good enough to be logged.
-func dropBadTrace(h http.Header) {
-	if values := h["Traceparent"]; len(values) != 1 || !isTraceparent(values[0]) {
-		delete(h, "Traceparent")
-		delete(h, "Tracestate")
-	}
+// goodTrace reports whether there is a W3C trace context. One that is none is not
+// passed on: what passes through here is good enough to be logged.
+func goodTrace(h http.Header) bool {
+	values := h["Traceparent"]
+	return len(values) == 1 && isTraceparent(values[0])
 }
 
 // isTraceparent reports whether s is version-traceid-parentid-flags (W3C Trace
@@ -111,11 +112,11 @@ func isTraceparent(s string) bool {
 	return strings.Trim(trace, "0") != "" && strings.Trim(parent, "0") != ""
 }
 
-// introduce sets what the upstream is told about the caller.
-func (g *Gateway) introduce(h http.Header, c *call, trace, identity string) {
+// introduce tells set what the upstream is told about the caller.
+func (g *Gateway) introduce(c *call, trace, identity string, set func(name, value string)) {
 	put := func(name, value string) {
 		if name != "" && value != "" {
-			h[canonicalHeader(name)] = []string{value}
+			set(canonicalHeader(name), value)
 		}
 	}
 	put(g.Headers.Trace, trace)

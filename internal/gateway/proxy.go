@@ -16,6 +16,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
+	"github.com/sallyport-dev/sallyport/internal/relay"
 )
 
 // What an upstream may take, where its manifest does not say.
@@ -25,24 +26,30 @@ const (
 	idleUpstream           = 90 * time.Second
 	idlePerUpstream        = 256
 	maxUpstreamHeader      = 64 << 10
+	maxUpstreamFields      = 512
+	maxInterims            = 32
+	silentUpstream         = 5 * time.Minute // within an answer
 	copyBuffer             = 32 << 10
 )
 
-// proxy passes calls on to upstreams. One transport serves one way of reaching
-// an upstream, and outlives a change of the catalogue.
+// proxy passes calls on to upstreams: by relay, or, what that does not do, by
+// httputil.ReverseProxy ([proxy.relays] chooses). One client or transport serves
+// one way of reaching an upstream, and outlives a change of the catalogue.
 type proxy struct {
 	g       *Gateway
 	reverse *httputil.ReverseProxy
-	host    string   // the gateway's own, as callers know it
-	ours    []string // headers that only the gateway sets, in canonical form
+	host    string          // the gateway's own, as callers know it
+	hidden  map[string]bool // headers of upstreams that callers do not see, in canonical form
 	mu      sync.Mutex
 	reached map[time.Duration]*http.Transport // by timeout
+	relayed map[relayKey]*relay.Client
 }
 
 // target is where an API is answered live.
 type target struct {
 	url       *url.URL
 	transport http.RoundTripper
+	relay     *relay.Client // nil: only the transport will do
 	upstream  manifest.Upstream
 }
 
@@ -54,12 +61,12 @@ func callOf(ctx context.Context) *call {
 }
 
 func newProxy(g *Gateway) *proxy {
-	p := &proxy{g: g, reached: map[time.Duration]*http.Transport{}}
+	p := &proxy{g: g, hidden: map[string]bool{}, reached: map[time.Duration]*http.Transport{}, relayed: map[relayKey]*relay.Client{}}
 	if base, err := url.Parse(g.BaseURL); err == nil {
 		p.host = base.Host
 	}
-	for _, name := range g.Headers.ours() {
-		p.ours = append(p.ours, canonicalHeader(name))
+	for _, name := range append(g.Headers.ours(), inner[:]...) {
+		p.hidden[canonicalHeader(name)] = true
 	}
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
@@ -83,13 +90,18 @@ func (p *proxy) target(api *manifest.API) *target {
 	if err != nil {
 		return nil // Load has checked it
 	}
-	return &target{url: u, transport: p.transport(up.Timeout), upstream: up}
-}
-
-func (p *proxy) transport(timeout time.Duration) *http.Transport {
+	timeout := up.Timeout
 	if timeout == 0 {
 		timeout = defaultUpstreamTimeout
 	}
+	t := &target{url: u, transport: p.transport(timeout), upstream: up}
+	if !up.Lenient {
+		t.relay = p.relay(u, timeout)
+	}
+	return t
+}
+
+func (p *proxy) transport(timeout time.Duration) *http.Transport {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.reached[timeout]
@@ -122,10 +134,27 @@ func (p *proxy) serve(c *call) error {
 	if err != nil {
 		return err
 	}
-	if c.body == nil {
-		httpx.StreamBody(c.w, c.r)
+	body := &clientBody{ReadCloser: c.r.Body}
+	if c.body == nil && httpx.StreamBody(c.w, c.r) {
+		// The upstream may answer before it has all of the body. Without this,
+		// net/http would take the rest of it then, and the upstream would take what
+		// it has for the whole.
+		_ = http.NewResponseController(c.w).EnableFullDuplex()
+		body.ReadCloser, body.streams = c.r.Body, true
+		defer body.leave(c)
 	}
-	going := &passage{target: c.target, identity: identity, body: &clientBody{ReadCloser: c.r.Body}}
+	c.passing = body
+	if p.relays(c) {
+		p.forward(c, identity, body)
+	} else {
+		p.standard(c, identity, body)
+	}
+	return nil
+}
+
+// standard passes a call on by httputil.ReverseProxy.
+func (p *proxy) standard(c *call, identity string, body *clientBody) {
+	going := &passage{target: c.target, identity: identity, body: body}
 	ctx := context.WithValue(c.r.Context(), callKey{}, c)
 	ctx = context.WithValue(ctx, targetKey{}, going)
 	if len(c.r.Header["Upgrade"]) > 0 {
@@ -135,10 +164,9 @@ func (p *proxy) serve(c *call) error {
 	}
 	r := c.r.WithContext(ctx)
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = going.body
+		r.Body = body
 	}
 	p.reverse.ServeHTTP(newCallWriter(c), r)
-	return nil
 }
 
 type targetKey struct{}
@@ -158,16 +186,60 @@ func passageOf(ctx context.Context) *passage {
 // read: if not, it is no fault of the upstream's.
 type clientBody struct {
 	io.ReadCloser
-	broken atomic.Bool
+	streams       bool
+	broken, whole atomic.Bool
+	mu            sync.Mutex // held while it is read
+	ended         bool
 }
+
+var errCallEnded = errors.New("the call has ended")
 
 // Read implements io.Reader.
 func (b *clientBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended {
+		return 0, errCallEnded
+	}
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		b.broken.Store(true)
 	}
+	if errors.Is(err, io.EOF) {
+		b.whole.Store(true)
+	}
 	return n, err
+}
+
+// answering is called before the answer begins. If the body has not all come by
+// then, the caller's connection is not used again after it: net/http would look
+// for a request behind a body that it could not read.
+func (b *clientBody) answering(c *call) {
+	if b.streams && !b.whole.Load() && c.r.ProtoMajor == 1 {
+		c.w.Header()["Connection"] = []string{"close"}
+	}
+}
+
+// leave keeps whoever still sends the body from reading more of it, and bounds
+// how long net/http will: it is net/http's again.
+func (b *clientBody) leave(c *call) {
+	if b.whole.Load() {
+		return
+	}
+	httpx.StopBody(c.w)
+	b.mu.Lock()
+	b.ended = true
+	b.mu.Unlock()
+	httpx.LeaveBody(c.w)
+}
+
+// upstreamPath is the path that the upstream is asked for, decoded.
+func (c *call) upstreamPath() string {
+	path := c.path
+	if !c.target.upstream.KeepPrefix {
+		path = strings.TrimPrefix(path, c.api.BasePath)
+	}
+	return strings.TrimSuffix(c.target.url.Path, "/") + path
 }
 
 // rewrite makes the outgoing request: the canonical path, cleaned headers, the
@@ -175,20 +247,19 @@ func (b *clientBody) Read(p []byte) (int, error) {
 func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 	c := callOf(pr.In.Context())
 	t := passageOf(pr.In.Context())
-	path := c.path
-	if !t.upstream.KeepPrefix {
-		path = strings.TrimPrefix(path, c.api.BasePath)
-	}
 	pr.Out.URL.Scheme, pr.Out.URL.Host = t.url.Scheme, t.url.Host
-	pr.Out.URL.Path, pr.Out.URL.RawPath = strings.TrimSuffix(t.url.Path, "/")+path, ""
+	pr.Out.URL.Path, pr.Out.URL.RawPath = c.upstreamPath(), ""
 	pr.Out.URL.RawQuery = withoutToken(pr.In.URL.RawQuery) // canonical has refused what cannot be read
 	pr.Out.Host = ""
 	p.g.clean(pr.Out.Header, t.upstream.ForwardToken)
 	p.g.clean(pr.Out.Trailer, false)
-	dropBadTrace(pr.Out.Header)
+	if !goodTrace(pr.Out.Header) {
+		delete(pr.Out.Header, "Traceparent")
+		delete(pr.Out.Header, "Tracestate")
+	}
 	pr.SetXForwarded()
 	pr.Out.Header["X-Forwarded-Host"] = []string{p.host} // not what the caller says it is
-	p.g.introduce(pr.Out.Header, c, httpx.Trace(pr.In.Context()), t.identity)
+	p.g.introduce(c, httpx.Trace(pr.In.Context()), t.identity, func(name, value string) { pr.Out.Header[name] = []string{value} })
 	if _, there := pr.Out.Header["User-Agent"]; !there {
 		pr.Out.Header["User-Agent"] = nil // send none rather than Go's
 	}
@@ -199,17 +270,25 @@ func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 	return passageOf(r.Context()).transport.RoundTrip(r)
 }
 
-// failed answers for an upstream that did not. Its error text, which names
-// addresses, is for the log alone.
+// failed is fail for ReverseProxy.
 func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	c := callOf(r.Context())
+	c.w = w
+	p.fail(c, passageOf(r.Context()).body, err)
+}
+
+// fail answers for an upstream that did not. Its error text, which names
+// addresses, is for the log alone.
+func (p *proxy) fail(c *call, body *clientBody, err error) {
+	body.answering(c)
+	ctx := c.r.Context()
 	ref := &refusal{status: http.StatusBadGateway, code: codeBadGateway, detail: "The API's own server did not answer as it should. Try again; if it stays so, report the trace id"}
 	var timeout net.Error
 	switch {
-	case passageOf(r.Context()).body.broken.Load(): // first: an end of input looks like a caller who is gone
+	case body.broken.Load(): // first: an end of input looks like a caller who is gone
 		ref = badBody("The body broke off before its end, or its chunks cannot be read")
-	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
-		httpx.Note(r.Context(), slog.Bool("client_gone", true))
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		httpx.Note(ctx, slog.Bool("client_gone", true))
 		ref.status, ref.code = statusClientGone, "client_gone"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		ref.status, ref.code = http.StatusGatewayTimeout, codeTimeout
@@ -218,8 +297,7 @@ func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if ref.code != codeInvalidRequest {
 		ref.reason = "the upstream did not answer as it should; the log says more under this trace id"
 	}
-	httpx.Note(r.Context(), slog.String("upstream_error", err.Error()))
-	c.w = w
+	httpx.Note(ctx, slog.String("upstream_error", err.Error()))
 	c.outcome = p.g.refuse(c, ref)
 }
 

@@ -30,6 +30,7 @@ func (g *Gateway) SetCatalog(catalog *manifest.Catalog) {
 		t.routes[api.BasePath] = &route{api, g.identifiers(api.BasePath), g.proxy.target(api), apiLimit(api)}
 	}
 	g.table.Store(t)
+	g.proxy.forget(t)
 }
 
 // route returns the route with the longest base path that path is under. It

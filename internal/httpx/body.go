@@ -57,13 +57,23 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 
 // StreamBody makes r's body one that may be of any size and take any time, as
 // long as whoever reads it is not kept waiting for a minute. What the reader
-// does between two reads is not the sender's fault, and does not count.
-func StreamBody(w http.ResponseWriter, r *http.Request) {
-	if r.Body != nil && r.Body != http.NoBody {
-		deadline(w, 0)
-		r.Body = &stream{ReadCloser: r.Body, w: w}
+// does between two reads is not the sender's fault, and does not count. It reports
+// whether there is a body.
+func StreamBody(w http.ResponseWriter, r *http.Request) bool {
+	if r.Body == nil || r.Body == http.NoBody {
+		return false
 	}
+	deadline(w, 0)
+	r.Body = &stream{ReadCloser: r.Body, w: w}
+	return true
 }
+
+// StopBody ends a read of a streamed body that is under way.
+func StopBody(w http.ResponseWriter) { deadline(w, time.Nanosecond) }
+
+// LeaveBody bounds how long the server may wait for the rest of a body that was
+// streamed and that nobody reads any more.
+func LeaveBody(w http.ResponseWriter) { deadline(w, unreadTimeout) }
 
 // stream cuts off a body that lets a read wait too long.
 type stream struct {

@@ -66,6 +66,7 @@ type Upstream struct {
 	ForwardToken bool          // pass Authorization on; else it is removed
 	KeepPrefix   bool          // pass the base path on too; default true
 	WebSocket    bool          // let connections be upgraded to WebSocket; else, and to all else, refused
+	Lenient      bool          // take answers whose lines or framing break the rules of HTTP in ways that can be guessed; dearer
 }
 
 // RequestRules is what the gateway checks of a request beyond its token.

@@ -50,6 +50,7 @@ func (r *apiReader) upstreams(n *strictyaml.Node) {
 			"forward_token": r.Bool("forward_token", &u.ForwardToken),
 			"keep_prefix":   r.Bool("keep_prefix", &u.KeepPrefix),
 			"websocket":     r.Bool("websocket", &u.WebSocket),
+			"lenient":       r.Bool("lenient", &u.Lenient),
 		})
 		if member.Value.Kind == strictyaml.Map && member.Value.Get("url") == nil {
 			r.Problem(member.Value, "the upstream of %s has no url; give one, or leave the environment out", member.Name)
