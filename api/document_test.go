@@ -28,6 +28,8 @@ func schemas() map[string]any {
 		"App": api.App{}, "AppList": api.List[api.App]{}, "NewApp": api.NewApp{}, "AppPatch": api.AppPatch{},
 		"Credential": api.Credential{}, "CredentialList": api.List[api.Credential]{}, "NewCredential": api.NewCredential{},
 		"CreatedCredential": api.CreatedCredential{}, "CredentialRevocation": api.CredentialRevocation{},
+		"Import": api.Import{}, "ImportApp": api.ImportApp{}, "ImportCredential": api.ImportCredential{},
+		"ImportResult": api.ImportResult{}, "ImportedApp": api.ImportedApp{},
 		"CredentialRotation": api.CredentialRotation{}, "RotatedCredential": api.RotatedCredential{}, "CredentialPatch": api.CredentialPatch{},
 		"Product": api.Product{}, "Plan": api.Plan{}, "PlanOperation": api.PlanOperation{}, "PlanLimits": api.PlanLimits{}, "PlanRate": api.PlanRate{},
 		"ProductList": api.List[api.Product]{}, "NewProduct": api.NewProduct{}, "ProductPatch": api.ProductPatch{},

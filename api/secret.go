@@ -12,8 +12,8 @@ const redacted = "[redacted]"
 
 // Secret is a secret text. Whatever prints, logs or encodes it, directly or
 // inside another value, writes "[redacted]" or an address, never the text; only
-// [CreatedCredential], [CreatedOperatorToken] and [Call], whose purpose it is,
-// encode theirs. The zero Secret is the empty one.
+// [CreatedCredential], [RotatedCredential], [CreatedOperatorToken], [ImportCredential]
+// and [Call], whose purpose it is, encode theirs. The zero Secret is the empty one.
 //
 // The text sits behind a pointer because fmt does not call methods on
 // unexported fields: a plain string would be printed by a %v of any struct that

@@ -134,6 +134,8 @@ func (h *Handler) routes() []route {
 		{"POST /v1/credentials/{credential}/rotate", h.rotateCredential},
 		{"POST /v1/credentials/{credential}/revoke", h.revokeCredential},
 
+		{"POST /v1/import", h.importClients},
+
 		{"POST /v1/products", h.createProduct},
 		{"GET /v1/products", h.listProducts},
 		{"GET /v1/products/{product}", h.showProduct},

@@ -91,7 +91,7 @@ func problemOf(err error) api.Problem {
 	}
 	var refused *market.Error
 	if errors.As(err, &refused) {
-		return api.Problem{Code: codeOf(refused.Code), Field: refused.Field, Detail: refused.Public, Hint: refused.Hint}
+		return api.Problem{Code: codeOf(refused.Code), Field: refused.Field, Detail: refused.Public, Hint: refused.Hint, Errors: refused.Faults}
 	}
 	return api.Problem{
 		Code:   api.CodeInternal,

@@ -20,8 +20,8 @@ const module = "github.com/sallyport-dev/sallyport/"
 // layers lists our packages from the ground up. A package may import only
 // packages of lower layers, so packages of one layer do not know each other.
 var layers = [][]string{
-	{"api", "catalog", "internal/id", "internal/localca", "internal/oauth", "internal/openapi/strictyaml", "internal/problem", "internal/secret", "internal/strictjson", "test/bench"},
-	{"client", "internal/jose", "internal/limit", "internal/openapi"},
+	{"api", "catalog", "internal/id", "internal/localca", "internal/oauth", "internal/phc", "internal/openapi/strictyaml", "internal/problem", "internal/secret", "internal/strictjson", "test/bench"},
+	{"client", "internal/foreign", "internal/jose", "internal/limit", "internal/openapi"},
 	{"internal/dpop", "internal/market"},
 	{"internal/keyring", "internal/keyset", "internal/mock", "internal/usage"},
 	{"internal/manifest", "internal/snapshot", "internal/token"},
@@ -88,6 +88,7 @@ var modules = []string{
 	"github.com/spf13/cobra",
 	"github.com/yuin/goldmark",
 	"go.yaml.in/yaml/v3",
+	"golang.org/x/crypto",
 	"golang.org/x/oauth2",
 	"golang.org/x/sync",
 	"modernc.org/sqlite",

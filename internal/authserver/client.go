@@ -125,6 +125,14 @@ func (s *Server) bySecret(r *http.Request, q *request, clientID string, text sec
 	// One keyed hash and one look-up, whatever is wrong: no answer is faster
 	// than another (CONTRACT 2.9).
 	client, found := s.Model.ByCredential(s.Hasher.Hash(text.Reveal()))
+	if !found || client.App.ClientID != clientID {
+		switch imported, right, err := s.byImported(r, clientID, text); {
+		case err != nil:
+			return caller{}, owned(err, s.named(q))
+		case right:
+			client, found = imported, true
+		}
+	}
 	reason, next := s.whyNot(client, found, clientID, text)
 	if reason != "" {
 		if !found {

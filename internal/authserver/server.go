@@ -75,6 +75,8 @@ type Config struct {
 	KeySets  KeySets
 	// Credentials lets clients rotate their own secrets; nil: they may not.
 	Credentials Credentials
+	Upgrader    Upgrader
+	Checks      *Checks // of imported secrets; all environments have the same
 	Meter       *usage.Meter
 	Refusals    *usage.Refusals
 	// Failures limits failed attempts by client_id and network, NetworkFailures

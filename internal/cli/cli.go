@@ -77,6 +77,7 @@ func ManagementCommands() []func(*Program) *cobra.Command {
 		(*Program).appCommand,
 		(*Program).credentialCommand,
 		(*Program).secretCommand,
+		(*Program).importCommand,
 		(*Program).productCommand,
 		(*Program).subscriptionCommand,
 		(*Program).tinCommand,

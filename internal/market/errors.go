@@ -21,7 +21,7 @@ func Codes() []Code { return []Code{InvalidInput, NotFound, Conflict, Forbidden,
 // Error implements error.
 func (c Code) Error() string { return string(c) }
 
-// Error is a refusal. Public and Hint may be shown to whoever asked; Err is for
+// Error is a refusal. Public, Hint and Faults may be shown to whoever asked; Err is for
 // the log alone.
 type Error struct {
 	Code   Code
@@ -29,6 +29,7 @@ type Error struct {
 	Public string // what is wrong
 	Hint   string // what to do next; may be empty
 	Err    error
+	Faults []string // each of them, where there can be many
 }
 
 // Error implements error.

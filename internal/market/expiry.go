@@ -22,6 +22,7 @@ type CredentialFilter struct {
 	Org       id.Org
 	App       id.App
 	ExpiresBy time.Time // only those that are live and end by then
+	Hash      *Hash     // only the one that has it
 	Page      Page
 }
 

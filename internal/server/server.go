@@ -65,6 +65,7 @@ type Server struct {
 	meter      *usage.Meter
 	refusals   *usage.Refusals
 	turns      *authserver.Turns
+	checks     *authserver.Checks
 	counter    *limit.Counter
 	catalog    atomic.Pointer[manifest.Catalog]
 	loading    sync.Mutex               // one catalogue at a time
@@ -125,6 +126,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	o.Pace = o.Pace.orDefault()
 	s := &Server{Options: o, started: o.Now(), keysChanged: make(chan struct{}, 1), meter: usage.NewMeter(), counter: limit.NewCounter(limitsKept), model: snapshot.New(o.Now)}
 	s.turns = authserver.NewTurns(runtime.GOMAXPROCS(0), o.Now)
+	s.checks = authserver.NewChecks(runtime.GOMAXPROCS(0) / 2) // the others sign
 	if err := s.open(ctx); err != nil {
 		s.close()
 		return nil, err

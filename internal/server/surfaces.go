@@ -83,7 +83,7 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 		Failures:        limit.New(failuresPerSecond, failuresBurst, limitsKept),
 		NetworkFailures: limit.New(networkFailuresPerSecond, networkFailuresBurst, limitsKept),
 		Credentials:     s.ownCredentials(c),
-		Requests:        requestLimit(c.TokenRequests), Turns: s.turns, Now: s.Now, Logger: s.Logger,
+		Requests:        requestLimit(c.TokenRequests), Turns: s.turns, Upgrader: s.Market, Checks: s.checks, Now: s.Now, Logger: s.Logger,
 	})
 	if err != nil {
 		return err

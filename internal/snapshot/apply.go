@@ -54,6 +54,11 @@ func (m *Model) putApp(r AppRecord) {
 			a.credentials[i].Expires = c.Expires.UnixMilli()
 		}
 	}
+	for _, c := range a.credentials {
+		if c.Kind == market.ImportedSecret {
+			a.imported = append(a.imported, c)
+		}
+	}
 	slices.SortFunc(a.credentials, func(a, b *Credential) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	m.mu.Lock()
 	defer m.mu.Unlock()

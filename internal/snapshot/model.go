@@ -105,6 +105,16 @@ type App struct {
 	Binding        market.Binding
 	Oversees       market.Oversight
 	credentials    []*Credential // by id
+	imported       []*Credential // of them, the secrets that are held as slow hashes
+}
+
+// Imported returns the secrets that were imported as slow hashes and are live. Few
+// apps have any, and those no longer than until they are used.
+func (a *App) Imported(now time.Time) []*Credential {
+	if len(a.imported) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(a.imported), func(c *Credential) bool { return !c.Live(now) })
 }
 
 // Credentials returns the app's credentials, the dead ones too. The slice is not

@@ -34,6 +34,9 @@ func (s *session) CredentialsBy(filter market.CredentialFilter) (all []market.Cr
 	where.add(true, `id > $%d`, filter.Page.After)
 	where.add(filter.App != "", `app = $%d`, filter.App)
 	where.add(filter.Org != "", `app IN (SELECT apps.id FROM apps WHERE apps.org = $%d)`, filter.Org)
+	if filter.Hash != nil {
+		where.add(true, `hash = $%d`, filter.Hash[:])
+	}
 	if !filter.ExpiresBy.IsZero() {
 		where.add(true, `revoked = 0 AND expires > $%d`, millis(s.now))
 		where.add(true, `expires <= $%d`, millis(filter.ExpiresBy))

@@ -1,0 +1,119 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/phc"
+	"github.com/sallyport-dev/sallyport/internal/secret"
+	"github.com/sallyport-dev/sallyport/internal/snapshot"
+)
+
+// Upgrader puts our own hash of a secret in the place of one made elsewhere.
+type Upgrader interface {
+	UpgradeCredential(ctx context.Context, cred id.Credential, text secret.String) error
+}
+
+// Checks bounds how many slow hashes are checked at once, in all environments
+// together, and how many requests wait for that. Create it with [NewChecks].
+type Checks struct {
+	slots   chan struct{}
+	waiting atomic.Int64
+}
+
+const (
+	checksWaiting  = 32              // requests; beyond them the answer is 503
+	checkPatience  = 2 * time.Second // how long each of them waits
+	upgradeTimeout = 3 * time.Second
+)
+
+// NewChecks returns checks of at hashes at once.
+func NewChecks(at int) *Checks { return &Checks{slots: make(chan struct{}, max(1, at))} }
+
+// take waits for a turn, which the caller gives back.
+func (c *Checks) take(ctx context.Context) error {
+	if c.waiting.Add(1) > checksWaiting+int64(cap(c.slots)) {
+		c.waiting.Add(-1)
+		return unavailable("too many secrets that were imported as slow hashes are being checked")
+	}
+	timer := time.NewTimer(checkPatience)
+	defer timer.Stop()
+	select {
+	case c.slots <- struct{}{}:
+		return nil
+	case <-timer.C:
+		c.waiting.Add(-1)
+		return unavailable("a secret that was imported as a slow hash took its turn too late")
+	case <-ctx.Done():
+		c.waiting.Add(-1)
+		return unavailable("the client has gone")
+	}
+}
+
+func (c *Checks) give() {
+	<-c.slots
+	c.waiting.Add(-1)
+}
+
+// byImported looks whether text is a secret that was imported as a slow hash. Only
+// clients that have one pay for it, and once: then the hash is ours (ADR 0018). For
+// everybody else there is nothing to look at.
+func (s *Server) byImported(r *http.Request, clientID string, text secret.String) (client snapshot.Client, found bool, err error) {
+	client, known := s.Model.ByClientID(clientID)
+	if !known || client.App.Environment != s.Environment || text.Reveal() == "" {
+		return client, false, nil
+	}
+	imported := client.App.Imported(s.Now())
+	// Who failed too often is told so without the work.
+	if len(imported) == 0 || !s.mayFail(clientID, network(r)) {
+		return client, false, nil
+	}
+	if err := s.Checks.take(r.Context()); err != nil {
+		return client, false, err
+	}
+	// Whoever was before us in the line may have brought the same secret.
+	if upgraded, ours := s.Model.ByCredential(s.Hasher.Hash(text.Reveal())); ours && upgraded.App.ClientID == clientID && upgraded.Credential.Live(s.Now()) {
+		s.Checks.give()
+		return upgraded, true, nil
+	}
+	for _, c := range imported {
+		if h, err := phc.Parse(c.Material); err == nil && h.Matches(text.Reveal()) {
+			client.Credential = c
+			break
+		}
+	}
+	s.Checks.give()
+	if client.Credential == nil {
+		return client, false, nil
+	}
+	s.upgrade(r.Context(), client, text)
+	return client, true, nil
+}
+
+// mayFail reports whether another failed attempt is within the limits.
+func (s *Server) mayFail(clientID, from string) bool {
+	client, _ := s.Failures.Left(clientID+" "+from, s.Now())
+	network, _ := s.NetworkFailures.Left(from, s.Now())
+	return client > 0 && network > 0
+}
+
+// upgrade makes the slow hash ours. If that fails the client has its token all the
+// same, and the next one makes it so.
+func (s *Server) upgrade(ctx context.Context, c snapshot.Client, text secret.String) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), upgradeTimeout)
+	defer cancel()
+	if err := s.Upgrader.UpgradeCredential(ctx, c.Credential.ID, text); err != nil {
+		why := slog.Any("error", err)
+		if errors.Is(err, market.Conflict) {
+			why = slog.String("error", "another client has the same secret: rotate it")
+		}
+		s.Logger.WarnContext(ctx, "an imported secret stays slow", why,
+			slog.String("credential_id", string(c.Credential.ID)), slog.String("app_id", string(c.App.ID)))
+	}
+}
