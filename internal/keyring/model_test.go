@@ -39,9 +39,10 @@ type issued struct {
 
 // copied is what a verifier elsewhere keeps of a JWKS.
 type copied struct {
-	from int
-	at   time.Time
-	kids []string
+	from  int
+	at    time.Time
+	heard time.Time // when the node that it is from had reloaded last
+	kids  []string
 }
 
 // world is some nodes on one store.
@@ -242,7 +243,7 @@ func (w *world) checkVerifier(v *copied) {
 		for range w.nodes {
 			n := w.nodes[v.from%len(w.nodes)]
 			if n.serves() {
-				v.at, v.kids = now, kids(w.t, n.ring, keyring.UseToken)
+				v.at, v.heard, v.kids = now, n.heard, kids(w.t, n.ring, keyring.UseToken)
 				break
 			}
 			v.from++
@@ -252,11 +253,7 @@ func (w *world) checkVerifier(v *copied) {
 		}
 	}
 	for _, token := range w.tokens {
-		if made, ok := w.atOnce[token.kid]; ok && !made.Before(v.at) {
-			continue
-		}
-		n := w.nodes[v.from%len(w.nodes)]
-		if ok := n.heard.After(w.atOnce[token.kid]); !ok {
+		if made, ok := w.atOnce[token.kid]; ok && !v.heard.After(made) {
 			continue
 		}
 		if now.Before(token.expires) && !w.revoked[token.kid] && !slices.Contains(v.kids, token.kid) {
