@@ -7,10 +7,10 @@ BIN      = bin/sallyport
 
 export CGO_ENABLED = 0
 
-.PHONY: run build test check lint bench benchgo fuzz clean help
+.PHONY: run build build-pkcs11 test check lint bench benchgo fuzz clean help
 
 help:      ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 run: build ## build and start the demo; Ctrl-C stops it. DATA=dir chooses its folder, ARGS="--listen-sandbox 127.0.0.1:0" its addresses
 	@exec $(BIN) demo --data $(DATA) $(ARGS)
@@ -18,6 +18,10 @@ run: build ## build and start the demo; Ctrl-C stops it. DATA=dir chooses its fo
 build:     ## build bin/sallyport
 	@mkdir -p bin
 	@$(GO) build -trimpath -ldflags "-s -w -X github.com/sallyport-dev/sallyport/internal/cli.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/sallyport
+
+build-pkcs11: ## build bin/sallyport with cgo, for signing keys in a security module
+	@mkdir -p bin
+	@CGO_ENABLED=1 $(GO) build -trimpath -ldflags "-s -w -X github.com/sallyport-dev/sallyport/internal/cli.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/sallyport
 
 test:      ## install what the tests need, and run all of them
 	@./scripts/test-setup

@@ -24,9 +24,9 @@ var layers = [][]string{
 	{"client", "internal/foreign", "internal/jose", "internal/limit", "internal/openapi"},
 	{"internal/dpop", "internal/market"},
 	{"internal/keyring", "internal/keyset", "internal/mock", "internal/usage"},
-	{"internal/manifest", "internal/snapshot", "internal/token"},
+	{"internal/manifest", "internal/pkcs11", "internal/snapshot", "internal/token"},
 	{"internal/policy", "internal/httpx", "internal/relay", "internal/store"},
-	{"internal/store/storetest"},
+	{"internal/pkcs11/softhsm", "internal/store/storetest"},
 	{"internal/adminapi", "internal/authserver", "internal/gateway", "internal/portal"},
 	{"internal/config"},
 	{"internal/server"},
@@ -45,8 +45,9 @@ var only = map[string][]string{
 	"github.com/spf13/cobra":        {"internal/cli"},
 	"github.com/getkin/kin-openapi": {"internal/openapi"},
 	"html/template":                 {"internal/portal"},
-	"testing":                       {"internal/store/storetest"},
-	"crypto/rsa":                    {"client", "internal/jose", "internal/keyring"},
+	"testing":                       {"internal/pkcs11/softhsm", "internal/store/storetest"},
+	"crypto/rsa":                    {"client", "internal/jose", "internal/keyring", "internal/pkcs11"},
+	"github.com/miekg/pkcs11":       {"internal/pkcs11"},
 	module + "internal/config":      {"internal/server", "internal/cli", "internal/demo"},
 	module + "internal/store":       {"internal/server", "internal/cli", "internal/store/storetest"},
 	module + "internal/demo":        {"internal/cli"},
@@ -70,6 +71,7 @@ var reveals = []string{
 	"internal/gateway",    // sends an identity JWT
 	"internal/keyring",    // derives the sealing key
 	"internal/market",     // hashes it
+	"internal/pkcs11",     // logs in to a token
 	"internal/secret",     // compares it
 	"internal/server",     // asks the gateway about a token
 	"internal/store",      // opens PostgreSQL
@@ -83,6 +85,7 @@ var modules = []string{
 	"github.com/google/go-cmp",
 	"github.com/jackc/pgx/v5",
 	"github.com/maypok86/otter/v2",
+	"github.com/miekg/pkcs11",
 	"github.com/pressly/goose/v3",
 	"github.com/santhosh-tekuri/jsonschema/v6",
 	"github.com/spf13/cobra",

@@ -45,6 +45,9 @@ func (c *Config) check() error {
 	if c.Database.SQLite != "" && !c.Database.Postgres.IsZero() {
 		bad("database", "give sqlite or postgres, not both")
 	}
+	if p := c.Keys.PKCS11; !p.IsZero() && (p.Module == "" || p.Token == "" || p.PIN.IsZero()) {
+		bad("keys.pkcs11", "give module, token and pin, or none of them")
+	}
 	if _, err := c.Log.SlogLevel(); err != nil {
 		bad("log.level", "%v", err)
 	}

@@ -40,8 +40,20 @@ type Database struct {
 type Keys struct {
 	Sealing    Secret   `yaml:"sealing" doc:"Seals signing keys at rest: at least 32 random bytes, in hex or base64."`
 	SealingOld []Secret `yaml:"sealing_old" doc:"Sealing keys that were replaced: they still open what they sealed, until everything is sealed anew."`
+	PKCS11     PKCS11   `yaml:"pkcs11" doc:"A security module to make signing keys in; those that are there stay where they are until they rotate. Default: none, they are sealed in the database."`
 	Hashing    Secret   `yaml:"hashing" doc:"Keys the hashes of client secrets: at least 32 random bytes, in hex or base64."`
 }
+
+// PKCS11 names a token of a security module.
+type PKCS11 struct {
+	Module  string `yaml:"module" doc:"Path of the PKCS #11 module, a shared library. The program has to be built with cgo."`
+	Token   string `yaml:"token" doc:"Label of the token."`
+	PIN     Secret `yaml:"pin" doc:"The PIN of the token's user."`
+	Leaving bool   `yaml:"leaving" doc:"Make no more keys in it, but use those that are there until they have rotated away. Default: false."`
+}
+
+// IsZero reports whether none is named.
+func (p PKCS11) IsZero() bool { return p == PKCS11{} }
 
 // Listener is an address to listen at, and the certificate to do it with.
 type Listener struct {

@@ -69,6 +69,9 @@ func (k *Key) Header(typ string) (segment string, ok bool) {
 	return "", false
 }
 
+// ErrSign is wrapped by what is returned when a key did not sign.
+var ErrSign = errors.New("the signing key did not sign")
+
 // Sign appends the signature of signingInput to dst, base64url without padding
 // (RFC 7515 §5.1, step 6). dst may share its array with signingInput.
 func (k *Key) Sign(dst, signingInput []byte) ([]byte, error) {
@@ -98,7 +101,7 @@ func (k *Key) Sign(dst, signingInput []byte) ([]byte, error) {
 		signature, err = k.signElsewhere(private, signingInput)
 	}
 	if err != nil {
-		return dst, fmt.Errorf("sign with key %s: %w", k.KID, err)
+		return dst, fmt.Errorf("%w: key %s: %w", ErrSign, k.KID, err)
 	}
 	return base64.RawURLEncoding.AppendEncode(dst, signature), nil
 }
@@ -169,7 +172,7 @@ func (r *Ring) generate(ctx context.Context, use Use, alg Algorithm) (*Key, erro
 	if alg != RS256 && alg != ES256 && alg != EdDSA {
 		return nil, errAlgorithm(alg)
 	}
-	if r.cfg.Vault != nil {
+	if r.cfg.Vault != nil && !r.cfg.LeaveVault {
 		return makeElsewhere(ctx, r.cfg.Vault, use, alg)
 	}
 	var (

@@ -18,6 +18,7 @@ type Config struct {
 	Store       Store
 	Sealer      Sealer
 	Vault       Vault // where new keys are made; nil: in memory, sealed in the store
+	LeaveVault  bool  // new keys are made in memory again; those in the vault are used until they end
 	Environment market.Environment
 	Algorithm   Algorithm // of the first token key; default RS256
 	// TokenLifetime is the longest that any token lives. A superseded key

@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -113,6 +114,10 @@ func (r *Ring) rotate(ctx context.Context, actor market.Actor, ro rotation) (Rec
 		}
 		return put, r.change(action, result, put[:len(put)-1]), nil
 	})
+	// After any other error the record may be stored.
+	if refused := new(market.Error); err == nil || errors.As(err, &refused) && refused.Code == market.Conflict {
+		r.removeUnused(ctx, made, result.KID)
+	}
 	if err != nil {
 		return Record{}, fmt.Errorf("rotate the %s signing key of %s: %w", ro.use, r.cfg.Environment, err)
 	}

@@ -20,6 +20,8 @@ type Vault interface {
 	// it, from whichever node; it is kept sealed.
 	Make(ctx context.Context, alg Algorithm) (reference string, private crypto.Signer, err error)
 	Open(ctx context.Context, reference string) (private crypto.Signer, err error)
+	// Remove destroys a key that was made and is not used after all.
+	Remove(ctx context.Context, reference string) error
 }
 
 // makeElsewhere makes a key in a vault.
@@ -33,6 +35,19 @@ func makeElsewhere(ctx context.Context, vault Vault, use Use, alg Algorithm) (*K
 		err = fmt.Errorf("the vault made a key for %s, and was asked for %s", key.Algorithm, alg)
 	}
 	return key, err
+}
+
+// removeUnused destroys what was made for a rotation that another node was faster
+// with, or that was refused.
+func (r *Ring) removeUnused(ctx context.Context, made map[Algorithm]*Key, used string) {
+	for _, key := range made {
+		if key.reference == "" || key.KID == used {
+			continue
+		}
+		if err := r.cfg.Vault.Remove(ctx, key.reference); err != nil {
+			r.cfg.Logger.WarnContext(ctx, "a key that is not used stays in the vault", "key", key, "error", err)
+		}
+	}
 }
 
 // openElsewhere opens a key that is in a vault.

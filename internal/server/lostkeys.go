@@ -70,10 +70,13 @@ func ResetKeys(ctx context.Context, o Options, env market.Environment) error {
 	if err := prepareFolder(o.Config.Data); err != nil {
 		return err
 	}
+	defer s.close()
 	if s.store, err = s.openStore(ctx); err != nil {
 		return err
 	}
-	defer s.close()
+	if err := s.openVault(); err != nil {
+		return err
+	}
 	_, err = keyring.Reset(ctx, s.ring(env, c, sealer), market.System)
 	return err
 }

@@ -35,7 +35,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/localca"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/market"
-	"github.com/sallyport-dev/sallyport/internal/secret"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
 	"github.com/sallyport-dev/sallyport/internal/store"
 	"github.com/sallyport-dev/sallyport/internal/usage"
@@ -74,6 +73,8 @@ type Server struct {
 	keysSaid   atomic.Pointer[[]string] // why not, as it was logged last
 	compiled   atomic.Int64             // version of the catalogue that is routed
 
+	vault       keyring.Vault // where signing keys are made; nil: in memory
+	closeVault  func() error
 	self        market.Node // this node's row, as far as it does not change
 	telling     sync.Mutex  // one row at a time
 	keysChanged chan struct{}
@@ -163,6 +164,9 @@ func (s *Server) open(ctx context.Context) (err error) {
 	}
 	s.following = &following{Store: s.store, model: s.model, head: s.store.Head, routed: s.routed}
 	s.Market = &market.Market{Store: s.following, Hasher: hasher, Now: s.Now, Environments: s.rules(), Uses: s.meter}
+	if err := s.openVault(); err != nil {
+		return err
+	}
 	if err := s.arrive(ctx, sealer); err != nil {
 		return err
 	}
@@ -263,45 +267,6 @@ func (s *Server) rules() map[market.Environment]market.EnvironmentRules {
 		}
 	}
 	return rules
-}
-
-// sealer reads the sealing keys.
-func (s *Server) sealer() (keyring.Sealer, error) {
-	key, err := s.Config.Keys.Sealing.ReadKey(s.Getenv)
-	if err != nil {
-		return keyring.Sealer{}, fmt.Errorf("keys.sealing: %w", err)
-	}
-	old := make([]secret.String, len(s.Config.Keys.SealingOld))
-	for i, c := range s.Config.Keys.SealingOld {
-		if old[i], err = c.ReadKey(s.Getenv); err != nil {
-			return keyring.Sealer{}, fmt.Errorf("keys.sealing_old[%d]: %w", i, err)
-		}
-	}
-	sealer, err := keyring.NewSealer(key, old...)
-	if err != nil {
-		return keyring.Sealer{}, fmt.Errorf("keys.sealing: %w", err)
-	}
-	return sealer, nil
-}
-
-// ring is how an environment's keys live.
-func (s *Server) ring(name market.Environment, c *config.Environment, sealer keyring.Sealer) keyring.Config {
-	return keyring.Config{
-		Store: s.store, Sealer: sealer, Environment: name, Algorithm: keyring.Algorithm(c.Algorithm),
-		TokenLifetime: time.Duration(c.MaxTokenLifetime), MaxStale: s.Config.StaleLimit(), Leeway: s.Pace.Leeway, Lead: time.Duration(c.KeyLead), Period: time.Duration(c.KeyPeriod),
-		Now: s.Now, Logger: s.Logger,
-	}
-}
-
-func (s *Server) openRings(ctx context.Context, sealer keyring.Sealer) (err error) {
-	s.rings = keyring.Rings{}
-	for _, e := range s.environments {
-		if e.ring, err = keyring.Open(ctx, s.ring(e.name, e.config, sealer)); err != nil {
-			return err
-		}
-		s.rings[e.name] = e.ring
-	}
-	return nil
 }
 
 // Run serves until ctx ends, and calls ready once everything is up. It returns
@@ -480,6 +445,11 @@ func (s *Server) close() {
 	}
 	closeListener(s.management)
 	closeListener(s.portal)
+	if s.closeVault != nil {
+		if err := s.closeVault(); err != nil {
+			s.Logger.Error("close the PKCS #11 module", slog.Any("error", err))
+		}
+	}
 	if s.store != nil {
 		s.leave()
 		if err := s.store.Close(); err != nil {
