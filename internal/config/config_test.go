@@ -150,6 +150,8 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 		{"plain on every address", "portal: {listen: ':80', plain: true}", "portal.plain: "},
 		{"plain on a name", "portal: {listen: 'localhost:80', plain: true}", "portal.plain: "},
 		{"a certificate without its key", "portal: {tls: {certificate: x.pem}}", "portal.tls: give certificate and key"},
+		{"mutual TLS without an address", sandbox("mtls: {client_ca: [x.pem]}"), "environments.sandbox.mtls.listen: is missing"},
+		{"mutual TLS without TLS", sandbox("mtls: {listen: '127.0.0.1:0', plain: true}"), "environments.sandbox.mtls.plain: there are no client certificates"},
 		{"a key without its certificate", sandbox("tls: {key: x.pem}"), "environments.sandbox.tls: give certificate and key"},
 		{"a URL that is not https", "portal: {url: 'http://x.example'}", "portal.url: must be an https URL"},
 		{"a URL with a slash at its end", "portal: {url: 'https://x.example/'}", "portal.url: must be an https URL"},
