@@ -7,7 +7,7 @@ BIN      = bin/sallyport
 
 export CGO_ENABLED = 0
 
-.PHONY: run build build-pkcs11 test check lint bench benchgo fuzz clean help
+.PHONY: run build build-pkcs11 build-boring test check lint bench benchgo fuzz clean help
 
 help:      ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -22,6 +22,10 @@ build:     ## build bin/sallyport
 build-pkcs11: ## build bin/sallyport with cgo, for signing keys in a security module
 	@mkdir -p bin
 	@CGO_ENABLED=1 $(GO) build -trimpath -ldflags "-s -w -X github.com/sallyport-dev/sallyport/internal/cli.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/sallyport
+
+build-boring: ## build bin/sallyport-boring, whose RSA is BoringCrypto's; docs/operate.md
+	@mkdir -p bin
+	@CGO_ENABLED=1 GOEXPERIMENT=boringcrypto $(GO) build -trimpath -ldflags "-s -w -X github.com/sallyport-dev/sallyport/internal/cli.linkedVersion=$(VERSION)" -o $(BIN)-boring ./cmd/sallyport
 
 test:      ## install what the tests need, and run all of them
 	@./scripts/test-setup

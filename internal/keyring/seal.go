@@ -99,9 +99,11 @@ func deriveSealingKey(key secret.String) (sealingKey, error) {
 	if err != nil {
 		return sealingKey{}, fmt.Errorf("prepare the sealing key: %w", err)
 	}
-	if s.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
 		return sealingKey{}, fmt.Errorf("prepare the sealing key: %w", err)
 	}
+	s.aead = randomNonce{gcm}
 	return s, nil
 }
 

@@ -57,7 +57,6 @@ type bench struct {
 type report struct {
 	When      time.Time `json:"when"`
 	Go        string    `json:"go"`
-	Boring    bool      `json:"boringcrypto"`
 	Cores     int       `json:"cores"`
 	OtherBusy float64   `json:"other_busy_percent"` // of the machine, by neither server nor load
 	Costs     []cost    `json:"costs"`
