@@ -97,6 +97,7 @@ func (m *Management) Usage(ctx context.Context, filter api.UsageFilter) (api.Lis
 	put(q, "environment", filter.Environment)
 	put(q, "from", rfc3339(filter.From))
 	put(q, "to", rfc3339(filter.To))
+	put(q, "by", filter.By)
 	return call[api.List[api.UsageRow]](ctx, m, http.MethodGet, "/v1/usage", q, nil)
 }
 

@@ -60,10 +60,19 @@ func (h *Handler) audit(w http.ResponseWriter, r *http.Request) error {
 }
 
 func usageRow(u usage.Row) api.UsageRow {
+	quantile := func(q float64) *float64 {
+		d, ok := u.Took.Quantile(q)
+		if !ok {
+			return nil
+		}
+		ms := math.Round(float64(d)/float64(10*time.Microsecond)) / 100
+		return &ms
+	}
 	return api.UsageRow{
 		Hour: time.Unix(u.Hour, 0).UTC(), Environment: string(u.Environment), Org: string(u.Org), App: string(u.App),
 		API: u.API, Operation: u.Operation, Product: u.Product, Outcome: u.Outcome, Source: u.Source,
 		Count: u.Count, DurationMS: u.Duration.Milliseconds(),
+		P50MS: quantile(0.5), P95MS: quantile(0.95), P99MS: quantile(0.99),
 	}
 }
 
@@ -91,12 +100,16 @@ func (h *Handler) usageFilter(q *query) usage.Filter {
 func (h *Handler) usage(w http.ResponseWriter, r *http.Request) error {
 	q := readQuery(r)
 	filter := h.usageFilter(q)
+	by := q.word("by", "hour", "total")
 	if err := q.err(); err != nil {
 		return err
 	}
 	rows, err := h.Usage.Usage(r.Context(), filter)
 	if err != nil {
 		return err
+	}
+	if by == "total" {
+		rows = usage.Total(rows)
 	}
 	httpx.WriteJSON(w, http.StatusOK, list(rows, "", usageRow))
 	return nil

@@ -429,6 +429,39 @@ func TestUsageIsCountedOfTheLastDay(t *testing.T) {
 	}
 }
 
+func TestUsageTellsQuantilesOfAnHourAndOfAllHours(t *testing.T) {
+	w := open(t)
+	hour := clock().Truncate(time.Hour)
+	key := usage.Key{Hour: hour.Unix(), Environment: market.Sandbox, API: "eligibility-v3", Outcome: "ok", Source: "live"}
+	before := key
+	before.Hour -= 3600
+	rows := []usage.Row{{Key: key, Count: 96}, {Key: before, Count: 4}}
+	for range 96 {
+		rows[0].Took.Add(3 * time.Millisecond) // 2 to 4
+	}
+	for range 4 {
+		rows[1].Took.Add(700 * time.Millisecond) // 512 to 1024
+	}
+	store, ok := w.config.Usage.(usage.Store)
+	if !ok {
+		t.Fatal("no usage store")
+	}
+	if err := store.AddUsage(t.Context(), usage.Batch{Rows: rows}); err != nil {
+		t.Fatal(err)
+	}
+	within := func(ms *float64, from, to float64) bool { return ms != nil && *ms >= from && *ms <= to }
+	hours := want[api.List[api.UsageRow]](t, w, http.StatusOK, "GET", "/v1/usage", nil)
+	if len(hours.Items) != 2 || !within(hours.Items[0].P50MS, 512, 1024) || !within(hours.Items[1].P99MS, 2, 4) {
+		t.Errorf("by hour: %+v", hours)
+	}
+	total := want[api.List[api.UsageRow]](t, w, http.StatusOK, "GET", "/v1/usage?by=total", nil)
+	if len(total.Items) != 1 || total.Items[0].Count != 100 || !within(total.Items[0].P50MS, 2, 4) ||
+		!within(total.Items[0].P95MS, 2, 4) || !within(total.Items[0].P99MS, 512, 1024) {
+		t.Errorf("in total: %+v", total)
+	}
+	refused(t, w, api.CodeInvalid, "GET", "/v1/usage?by=minute", nil)
+}
+
 func TestWhoFetchesATokenForEveryCallIsToldToKeepOne(t *testing.T) {
 	w := open(t)
 	hour := clock().Truncate(time.Hour).Unix()

@@ -196,7 +196,7 @@ func (s *Server) keep(r *http.Request, ref *refusal) {
 			slog.String("credential_id", string(c.credential)))
 	}
 	s.Refusals.Add(kept)
-	s.Meter.Count(key, kept.At, 0)
+	s.Meter.Count(key, kept.At, httpx.Took(r.Context(), kept.At))
 }
 
 // noStore keeps an answer out of every cache (RFC 6749 §5.1).

@@ -208,6 +208,7 @@ func TestTheOtherNounsInCommands(t *testing.T) {
 	w.fails(t, ExitFailed, []string{"hint: what there is: sallyport refusal list"}, "explain", "nothing")
 	get[api.List[api.Refusal]](t, w, "refusal", "list")
 	get[api.List[api.UsageRow]](t, w, "usage", "--from", "7d", "--org", acme)
+	get[api.List[api.UsageRow]](t, w, "usage", "--total")
 	if got := get[api.Status](t, w, "status"); got.Version != "v9" {
 		t.Errorf("got %+v", got)
 	}

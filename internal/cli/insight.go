@@ -53,8 +53,10 @@ func (p *Program) auditList() *cobra.Command {
 func (p *Program) usageCommand() *cobra.Command {
 	var f api.UsageFilter
 	var app, from, to string
+	var total bool
 	cmd := p.verb("usage", "Count calls and tokens, by hour; of the last day, unless you say",
 		`  sallyport usage --org "Acme Health" --from 7d
+  sallyport usage --org "Acme Health" --from 30d --total
   sallyport usage --environment production --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z -o json`,
 		func(cmd *cobra.Command, _ []string) error {
 			var err error
@@ -76,13 +78,16 @@ func (p *Program) usageCommand() *cobra.Command {
 					return err
 				}
 			}
+			if total {
+				f.By = "total"
+			}
 			all, err := m.Usage(cmd.Context(), f)
 			if err != nil {
 				return err
 			}
-			t := table{header: []string{"HOUR", "ENVIRONMENT", "ORG", "APP", "API", "OPERATION", "OUTCOME", "SOURCE", "COUNT", "MEAN"}}
+			t := table{header: []string{"HOUR", "ENVIRONMENT", "ORG", "APP", "API", "OPERATION", "OUTCOME", "SOURCE", "COUNT", "MEAN", "P50", "P95", "P99"}}
 			for _, u := range all.Items {
-				t.add(when(u.Hour), u.Environment, u.Org, u.App, u.API, u.Operation, u.Outcome, u.Source, number(u.Count), mean(u))
+				t.add(when(u.Hour), u.Environment, u.Org, u.App, u.API, u.Operation, u.Outcome, u.Source, number(u.Count), mean(u), took(u.P50MS), took(u.P95MS), took(u.P99MS))
 			}
 			return p.answer(all, t)
 		})
@@ -92,6 +97,7 @@ func (p *Program) usageCommand() *cobra.Command {
 	flags.StringVar(&app, "app", "", "only of this `APP`: id or name")
 	flags.StringVar(&from, "from", "", "not before this `TIME`, or how long ago, such as 7d")
 	flags.StringVar(&to, "to", "", "before this `TIME`, or how long ago")
+	flags.BoolVar(&total, "total", false, "add the hours up")
 	return cmd
 }
 
@@ -100,4 +106,12 @@ func mean(u api.UsageRow) string {
 		return ""
 	}
 	return (time.Duration(u.DurationMS/u.Count) * time.Millisecond).String()
+}
+
+// took is a duration as a table shows it.
+func took(ms *float64) string {
+	if ms == nil {
+		return ""
+	}
+	return (time.Duration(*ms*100) * 10 * time.Microsecond).String()
 }

@@ -12,6 +12,7 @@ import (
 // the handler's, writes it.
 type entry struct {
 	trace string
+	began time.Time
 	attrs []slog.Attr
 }
 
@@ -31,7 +32,7 @@ type Recording struct {
 func Record(next http.Handler, rec Recording) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := rec.Now()
-		e := &entry{trace: rec.Trace.of(r.Header)}
+		e := &entry{trace: rec.Trace.of(r.Header), began: start}
 		r = r.WithContext(context.WithValue(r.Context(), contextKey{}, e))
 		rec.Proxies.unmask(r) // a copy, by WithContext
 		rec.Trace.answer(w.Header(), e.trace)
@@ -92,6 +93,14 @@ func Note(ctx context.Context, attrs ...slog.Attr) {
 	if e := from(ctx); e != nil {
 		e.attrs = append(e.attrs, attrs...)
 	}
+}
+
+// Took is how long the request that ctx belongs to has taken until now.
+func Took(ctx context.Context, now time.Time) time.Duration {
+	if e := from(ctx); e != nil {
+		return now.Sub(e.began)
+	}
+	return 0
 }
 
 // statusWriter remembers what was answered.

@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/latency"
 	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
@@ -54,17 +56,35 @@ func (s *session) freshBatch(batch string) (bool, error) {
 }
 
 func (s *session) addUsage(rows []usage.Row) error {
-	args := make([]any, 0, len(rows)*11)
-	for _, r := range rows {
+	const columns = 11 + latency.Buckets
+	args := make([]any, 0, len(rows)*columns)
+	for i := range rows {
+		r := &rows[i]
 		args = append(args, r.Hour, r.Environment, r.Org, r.App, r.API, r.Operation, r.Product, r.Outcome, r.Source,
 			r.Count, r.Duration.Microseconds())
+		for _, n := range r.Took {
+			args = append(args, n)
+		}
 	}
 	return s.put("add usage", nil,
-		`INSERT INTO usage (unix_hour, environment, org, app, api, operation, product, outcome, source, count, duration_us)
-		 VALUES `+tuples(len(rows), "%, %, %, %, %, %, %, %, %, %, %")+`
+		`INSERT INTO usage (unix_hour, environment, org, app, api, operation, product, outcome, source, count, duration_us, `+tookColumns("%")+`)
+		 VALUES `+tuples(len(rows), strings.Repeat("%, ", columns-1)+"%")+`
 		 ON CONFLICT (unix_hour, environment, org, app, api, operation, product, outcome, source)
-		 DO UPDATE SET count = usage.count + excluded.count, duration_us = usage.duration_us + excluded.duration_us`,
-		args...)
+		 DO UPDATE SET count = usage.count + excluded.count, duration_us = usage.duration_us + excluded.duration_us, `+
+			tookColumns("% = usage.% + excluded.%"), args...)
+}
+
+// tookColumns repeats form for each column of the histogram, whose name takes the
+// place of every % in it.
+func tookColumns(form string) string {
+	var out strings.Builder
+	for i := range latency.Buckets {
+		if i > 0 {
+			out.WriteString(", ")
+		}
+		out.WriteString(strings.ReplaceAll(form, "%", "took_"+strconv.Itoa(i)))
+	}
+	return out.String()
 }
 
 // noteUses notes the uses of credentials that are there still.
@@ -106,8 +126,12 @@ func tuples(n int, form string) string {
 func mergeUsage(rows []usage.Row) []usage.Row {
 	sum := make(map[usage.Key]usage.Row, len(rows))
 	for _, r := range rows {
-		old := sum[r.Key]
-		sum[r.Key] = usage.Row{Key: r.Key, Count: old.Count + r.Count, Duration: old.Duration + r.Duration}
+		if old, there := sum[r.Key]; there {
+			r.Count += old.Count
+			r.Duration += old.Duration
+			r.Took.Merge(&old.Took)
+		}
+		sum[r.Key] = r
 	}
 	merged := make([]usage.Row, 0, len(sum))
 	for _, r := range sum {
@@ -130,8 +154,15 @@ func newestUses(uses []usage.LastUse) []usage.LastUse {
 }
 
 func scanUsage(row scanner, r *usage.Row) error {
-	return row.Scan(&r.Hour, &r.Environment, &r.Org, &r.App, &r.API, &r.Operation, &r.Product, &r.Outcome, &r.Source,
-		&r.Count, durationInto{&r.Duration, time.Microsecond})
+	into := []any{
+		&r.Hour, &r.Environment, &r.Org, &r.App, &r.API, &r.Operation, &r.Product, &r.Outcome, &r.Source,
+		&r.Count,
+		durationInto{&r.Duration, time.Microsecond},
+	}
+	for i := range r.Took {
+		into = append(into, &r.Took[i])
+	}
+	return row.Scan(into...)
 }
 
 // Usage implements [usage.Store]. An hour counts by its start.
@@ -144,7 +175,7 @@ func (s *Store) Usage(ctx context.Context, filter usage.Filter) (rows []usage.Ro
 	where.add(!filter.To.IsZero(), `unix_hour < $%d`, filter.To.Unix())
 	err = s.view(ctx, func(v *session) error {
 		rows, err = collect(v, "read usage", scanUsage,
-			`SELECT unix_hour, environment, org, app, api, operation, product, outcome, source, count, duration_us
+			`SELECT unix_hour, environment, org, app, api, operation, product, outcome, source, count, duration_us, `+tookColumns("%")+`
 			 FROM usage`+where.String()+`
 			 ORDER BY unix_hour, environment, org, app, api, operation, product, outcome, source`, where.args...)
 		return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/latency"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/store"
 	"github.com/sallyport-dev/sallyport/internal/store/storetest"
@@ -14,13 +15,16 @@ import (
 )
 
 func count(hour int64, owner id.Org, operation string, n int64) usage.Row {
-	return usage.Row{
+	row := usage.Row{
 		Key: usage.Key{
 			Hour: hour * 3600, Environment: market.Sandbox, Org: owner, App: "app_a", API: "api", Operation: operation,
 			Product: "A", Outcome: "ok", Source: "mock",
 		},
 		Count: n, Duration: time.Duration(n) * 1500 * time.Microsecond,
 	}
+	row.Took[latency.Bucket(1500*time.Microsecond)] = n
+	row.Took[latency.Buckets-1] = 2 * n // a column cannot be taken for another
+	return row
 }
 
 func TestUsageAddsUp(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/latency"
 )
 
 // Meter counts. Create it with [NewMeter].
@@ -34,8 +35,9 @@ type Meter struct {
 }
 
 type count struct {
-	n    int64
-	took time.Duration
+	n     int64
+	total time.Duration
+	took  latency.Histogram
 }
 
 // NewMeter returns a Meter that has counted nothing.
@@ -54,7 +56,8 @@ func (m *Meter) Count(k Key, now time.Time, took time.Duration) {
 		m.counts[k] = c
 	}
 	c.n++
-	c.took += took
+	c.total += took
+	c.took.Add(took)
 }
 
 // Use notes that a credential was used.
@@ -145,7 +148,7 @@ func (m *Meter) take() *Batch {
 	m.mu.Unlock()
 	b := &Batch{ID: rand.Text(), Rows: make([]Row, 0, len(counts)), Uses: make([]LastUse, 0, len(uses))}
 	for k, c := range counts {
-		b.Rows = append(b.Rows, Row{Key: k, Count: c.n, Duration: c.took})
+		b.Rows = append(b.Rows, Row{Key: k, Count: c.n, Duration: c.total, Took: c.took})
 	}
 	for _, u := range uses {
 		b.Uses = append(b.Uses, u)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/latency"
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
 
@@ -23,11 +24,33 @@ type Key struct {
 	Source      string // "mock", "live", "token", "reused"
 }
 
-// Row is a count, with the total of their durations.
+// Row is a count, with the total of their durations and how they are spread.
 type Row struct {
 	Key
 	Count    int64
 	Duration time.Duration
+	Took     latency.Histogram // of none in rows that an older version has written
+}
+
+// Total adds up the rows of all hours, one for each key, under the first hour. The
+// rows come by hour, as they go.
+func Total(rows []Row) []Row {
+	at := map[Key]int{}
+	var out []Row
+	for _, r := range rows {
+		k := r.Key
+		k.Hour = 0
+		i, there := at[k]
+		if !there {
+			at[k] = len(out)
+			out = append(out, r)
+			continue
+		}
+		out[i].Count += r.Count
+		out[i].Duration += r.Duration
+		out[i].Took.Merge(&r.Took)
+	}
+	return out
 }
 
 // LastUse is when and from where a credential was used last.
