@@ -43,7 +43,7 @@ bin/golangci-lint: tools/go.mod tools/go.sum
 	@mkdir -p bin
 	cd tools && nice -n 10 $(GO) build -p 1 -trimpath -ldflags "-s -w" -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-bench:     ## measure the token service as a process, beside the bare signature; docs/performance.md. ARGS="-parts timing" a part of it
+bench:     ## measure tokens beside the bare signature, and calls beside other proxies; docs/performance.md. ARGS="-parts timing" a part of it
 	@mkdir -p bin
 	$(GO) test -c -o bin/server.test ./internal/server
 	$(GO) run ./test/bench -server bin/server.test -json bin/bench.json $(ARGS)

@@ -45,7 +45,11 @@ func benchServer(b *testing.B, algorithm string, apps int, reuse time.Duration, 
 	}
 	b.Cleanup(s.close)
 	if upstream != "" {
-		s.production().gateway.SetCatalog(benchCatalog(b, upstream))
+		catalog, err := benchCatalog(upstream)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s.production().gateway.SetCatalog(catalog)
 	}
 	return s
 }
@@ -59,19 +63,16 @@ func (s *Server) production() *environment {
 	return nil
 }
 
-func benchCatalog(b *testing.B, upstream string) *manifest.Catalog {
-	b.Helper()
-	catalog, err := manifest.Load(fstest.MapFS{
+// benchCatalog has one API, under all that a call can be under: a product, a rate,
+// a document.
+func benchCatalog(upstream string) (*manifest.Catalog, error) {
+	return manifest.Load(fstest.MapFS{
 		"products.yaml": {Data: []byte("- name: " + benchProduct + "\n  title: Bench\n")},
 		"bench-v1/manifest.yaml": {Data: []byte("title: Bench\nsummary: Bench\nbase_path: /bench/v1\nproducts: [" + benchProduct + "]\n" +
-			"openapi: openapi.yaml\nupstreams:\n  production: {url: " + upstream + "}\n")},
+			"openapi: openapi.yaml\nupstreams:\n  production: {url: " + upstream + "}\nrequest: {rate: {per_second: 1000000}}\n")},
 		"bench-v1/openapi.yaml": {Data: []byte("openapi: 3.1.0\ninfo: {title: Bench, version: v1}\npaths:\n  /thing:\n    get:\n" +
 			"      operationId: thing\n      responses: {'200': {description: ok, content: {application/json: {example: {a: 1}}}}}\n")},
 	}, manifest.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	return catalog
 }
 
 // cpu reports the CPU time of the whole process per operation: what a server

@@ -44,6 +44,8 @@ type order struct {
 	Secrets int
 	TLS     bool
 	Folder  string
+	// Upstream is where production has an API, if it is to have one.
+	Upstream string
 }
 
 // state is what the server tells of itself when it is asked.
@@ -79,6 +81,13 @@ func measureMe(text string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer s.close()
+	if o.Upstream != "" {
+		catalog, err := benchCatalog(o.Upstream)
+		if err != nil {
+			return err
+		}
+		s.production().gateway.SetCatalog(catalog)
+	}
 	var serving errgroup.Group
 	where := map[string]string{"ca": s.ca.File}
 	for _, e := range s.environments {

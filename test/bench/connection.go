@@ -87,6 +87,9 @@ func (c *connection) read() (status int, err error) {
 		return 0, errAnswer
 	}
 	_, rest, found := bytes.Cut(c.head, []byte("\r\nContent-Length: "))
+	if !found {
+		_, rest, found = bytes.Cut(c.head, []byte("\r\ncontent-length: ")) // as HAProxy writes it
+	}
 	text, _, _ := bytes.Cut(rest, []byte("\r\n"))
 	length, err := strconv.Atoi(string(text))
 	if !found || err != nil {

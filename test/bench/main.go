@@ -30,9 +30,16 @@ func main() {
 	long := flag.Duration("long", 2*time.Second, "how long each load lasts")
 	rounds := flag.Int("rounds", 3, "how often each is repeated; the median is told")
 	many := flag.Int("apps", 1_000_000, "how many apps the large server has")
-	parts := flag.String("parts", "costs,latencies,timing,tls,apps,secrets", "which parts to measure")
+	parts := flag.String("parts", "costs,latencies,timing,calls,tls,apps,secrets", "which parts to measure")
 	profile := flag.String("profile", "", "folder for a CPU profile of each load")
+	role := flag.String("role", "", "what else this program can be: upstream, proxy")
+	at := flag.String("at", "", "where it is that")
+	upstream := flag.String("upstream", "", "and before what")
 	flag.Parse()
+	if *role != "" {
+		fmt.Fprintln(os.Stderr, play(*role, *at, *upstream))
+		os.Exit(1)
+	}
 	b := &bench{program: *program, long: *long, rounds: *rounds, many: *many, parts: strings.Split(*parts, ","), profile: *profile, out: os.Stdout}
 	if err := b.run(*file); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -51,6 +58,7 @@ type bench struct {
 	out     io.Writer
 	report  report
 	folder  string
+	aside   time.Duration // CPU time of the servers that calls are compared at
 }
 
 // report is what a run finds out.
@@ -63,6 +71,7 @@ type report struct {
 	Latencies []latency `json:"latencies"`
 	Memory    []memory  `json:"memory"`
 	Timing    []timing  `json:"timing"`
+	Calls     []call    `json:"calls"`
 }
 
 func (b *bench) run(file string) (err error) {

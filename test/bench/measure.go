@@ -124,11 +124,16 @@ func (b *bench) measure() error {
 			return err
 		}
 	}
+	if slices.Contains(b.parts, "calls") {
+		if err := b.calls(); err != nil {
+			return fmt.Errorf("calls: %w", err)
+		}
+	}
 	b.tellMemory()
 	after := look()
 	all := time.Since(began).Seconds() * float64(b.report.Cores)
 	busy := all * (after.busy - before.busy) / max(1, after.all-before.all)
-	b.report.OtherBusy = max(0, (busy-served.Seconds()-(ownTime()-ours).Seconds())/all*100)
+	b.report.OtherBusy = max(0, (busy-served.Seconds()-b.aside.Seconds()-(ownTime()-ours).Seconds())/all*100)
 	return nil
 }
 

@@ -31,6 +31,8 @@ type order struct {
 	Secrets int
 	TLS     bool
 	Folder  string
+	// Upstream is where production has an API, if it is to have one.
+	Upstream string
 }
 
 type state struct {
