@@ -46,7 +46,7 @@ var only = map[string][]string{
 	"github.com/getkin/kin-openapi": {"internal/openapi"},
 	"html/template":                 {"internal/portal"},
 	"testing":                       {"internal/pkcs11/softhsm", "internal/store/storetest"},
-	"crypto/rsa":                    {"client", "internal/jose", "internal/keyring", "internal/pkcs11"},
+	"crypto/rsa":                    {"client", "internal/jose", "internal/keyring", "internal/pkcs11", "test/bench"},
 	"github.com/miekg/pkcs11":       {"internal/pkcs11"},
 	module + "internal/config":      {"internal/server", "internal/cli", "internal/demo"},
 	module + "internal/store":       {"internal/server", "internal/cli", "internal/store/storetest"},
@@ -54,7 +54,7 @@ var only = map[string][]string{
 	"net/http": {
 		"client", "internal/httpx", "internal/server", "internal/cli", "internal/demo", "internal/mock",
 		"internal/keyset", // fetches from clients, with a dialer of its own
-		"internal/adminapi", "internal/authserver", "internal/gateway", "internal/portal",
+		"internal/adminapi", "internal/authserver", "internal/gateway", "internal/portal", "test/bench",
 	},
 }
 
