@@ -50,7 +50,7 @@ func (f *rotationForm) put(name, value string) {
 
 // wish reads the form.
 func (f *rotationForm) wish(c caller) (in market.Rotation, err error) {
-	in = market.Rotation{Credential: c.Credential.ID, Label: f.label, Overlap: market.DefaultOverlap, Unused: maxUnused}
+	in = market.Rotation{Credential: c.Credential.ID, Proof: c.Credential.ID, Label: f.label, Overlap: market.DefaultOverlap, Unused: maxUnused}
 	if f.credential != "" {
 		in.Credential = id.Credential(f.credential)
 	} else if c.Credential.Kind != market.ClientSecret && c.Credential.Kind != market.ImportedSecret {

@@ -92,6 +92,9 @@ type Rotation struct {
 	Expires    time.Time     // of the new one; zero: never
 	Overlap    time.Duration // for how long the old one goes on to work
 	Guard      Guard         // of the old one, if it has no overlap
+	// Proof is the credential by which the client that wishes it authenticated;
+	// empty: an operator wishes it.
+	Proof id.Credential
 	// Unused is how many secrets that were never used the app may have already;
 	// 0: any number. It bounds a client that loses every answer.
 	Unused int
@@ -131,6 +134,9 @@ func (m *Market) rotate(tx Tx, by Actor, in Rotation) (r Rotated, err error) {
 	if err != nil {
 		return r, err
 	}
+	if err := m.mayWish(tx, r.App, in); err != nil {
+		return r, err
+	}
 	if err := m.mayRotate(tx, r.Old, in); err != nil {
 		return r, err
 	}
@@ -166,6 +172,48 @@ func (m *Market) rotate(tx Tx, by Actor, in Rotation) (r Rotated, err error) {
 		return r, err
 	}
 	return r, tx.Record(credentialChange("rotate", r.App, r.Old, map[string]any{"successor": r.New.ID, "expires": r.Old.Expires.UTC()}))
+}
+
+// mayWish holds a client's wish to what it authenticated by, as the store has it.
+// A secret that was replaced works until its overlap ends, and so it does for
+// whoever it leaked to. The one thing that it may do is ask again for an answer
+// that was lost: not once its successor is in use, not where an operator made that,
+// and nothing about another secret.
+func (m *Market) mayWish(tx Tx, a App, in Rotation) error {
+	if in.Proof == "" {
+		return nil
+	}
+	all, err := tx.Credentials(a.ID)
+	if err != nil {
+		return err
+	}
+	live := false
+	for _, c := range all {
+		switch {
+		case c.ID == in.Proof:
+			live = c.Live(m.Now())
+		case c.Replaces != in.Proof:
+		case c.CreatedBy != "app "+string(a.ID), in.Credential != in.Proof, !m.lastUse(c).IsZero():
+			return &Error{
+				Code: Conflict, Public: "the secret that this was asked for with has a successor, " + c.name() + ", which is in use or not its own to replace",
+				Hint: "authenticate by the successor; if nobody here has that, the secret was known to others: have an operator revoke both",
+			}
+		}
+	}
+	if !live || a.State != AppActive {
+		return &Error{Code: Conflict, Public: "what the client authenticated by has ended meanwhile", Hint: "ask an operator"}
+	}
+	return nil
+}
+
+// lastUse is when a credential was used last, as far as this node knows; zero: never.
+func (m *Market) lastUse(c Credential) time.Time {
+	if m.Uses != nil {
+		if newer, _ := m.Uses.LastUse(c.ID); newer.After(c.LastUsed) {
+			return newer
+		}
+	}
+	return c.LastUsed
 }
 
 // mayRotate refuses to rotate what is no secret, or ended, or in use without an

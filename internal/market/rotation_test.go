@@ -186,3 +186,60 @@ func TestAnExpiryIsToldAt30And7And1DaysOnceEach(t *testing.T) {
 		t.Errorf("after it was moved: told %v", got)
 	}
 }
+
+// A secret that was replaced overlaps for its users, and for whoever it leaked to.
+func TestASecretThatWasReplacedMayOnlyAskForALostAnswerAgain(t *testing.T) {
+	m := open(t)
+	known := uses{}
+	m.Uses = known
+	app, first := sandboxSecret(t, m)
+	itself := market.Actor{Kind: "app", ID: string(app.ID)}
+	rotate := func(by market.Actor, in market.Rotation) (market.Rotated, error) {
+		in.Overlap = time.Hour
+		return m.RotateCredential(t.Context(), by, in)
+	}
+	own := market.Rotation{Credential: first.ID, Proof: first.ID}
+	second, err := rotate(itself, own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rotate(itself, own); err != nil {
+		t.Errorf("a lost answer, asked for again: %v", err)
+	}
+	if _, err := rotate(itself, market.Rotation{Credential: second.New.ID, Proof: first.ID}); !errors.Is(err, market.Conflict) {
+		t.Errorf("its successor, rotated by what it replaced: %v", err)
+	}
+	known[second.New.ID] = noon
+	if _, err := rotate(itself, own); !errors.Is(err, market.Conflict) || !strings.Contains(err.Error(), string(second.New.ID)) {
+		t.Errorf("once the successor is in use: %v", err)
+	}
+	third, err := rotate(itself, market.Rotation{Credential: second.New.ID, Proof: second.New.ID})
+	if err != nil {
+		t.Fatalf("the successor itself: %v", err)
+	}
+	if _, err := rotate(market.System, market.Rotation{Credential: third.New.ID}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rotate(itself, market.Rotation{Credential: third.New.ID, Proof: third.New.ID}); !errors.Is(err, market.Conflict) {
+		t.Errorf("where an operator made the successor: %v", err)
+	}
+}
+
+// The node that authenticated the client may be a moment behind the store.
+func TestARotationIsHeldToWhatTheStoreSaysOfItsClient(t *testing.T) {
+	m := open(t)
+	app, first := sandboxSecret(t, m)
+	other, _, err := m.AddCredential(t.Context(), market.System, market.NewCredential{App: app.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.RevokeCredential(t.Context(), market.System, first.ID, market.Anyway); err != nil {
+		t.Fatal(err)
+	}
+	for name, proof := range map[string]id.Credential{"revoked meanwhile": first.ID, "nobody's": "cred_none"} {
+		_, err := m.RotateCredential(t.Context(), market.System, market.Rotation{Credential: other.ID, Proof: proof, Overlap: time.Hour})
+		if !errors.Is(err, market.Conflict) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
