@@ -20,7 +20,7 @@ const module = "github.com/sallyport-dev/sallyport/"
 // layers lists our packages from the ground up. A package may import only
 // packages of lower layers, so packages of one layer do not know each other.
 var layers = [][]string{
-	{"api", "catalog", "internal/id", "internal/latency", "internal/localca", "internal/oauth", "internal/phc", "internal/openapi/strictyaml", "internal/problem", "internal/secret", "internal/strictjson", "test/bench"},
+	{"api", "catalog", "internal/acme", "internal/id", "internal/latency", "internal/localca", "internal/oauth", "internal/phc", "internal/openapi/strictyaml", "internal/problem", "internal/secret", "internal/strictjson", "test/bench"},
 	{"client", "internal/foreign", "internal/jose", "internal/limit", "internal/openapi"},
 	{"internal/dpop", "internal/market"},
 	{"internal/keyring", "internal/keyset", "internal/mock", "internal/usage"},
@@ -37,20 +37,22 @@ var layers = [][]string{
 
 // only names the packages that alone may import a path or anything under it.
 var only = map[string][]string{
-	"database/sql":                  {"internal/store"},
-	"modernc.org/sqlite":            {"internal/store"},
-	"github.com/jackc/pgx":          {"internal/store", "internal/store/storetest"},
-	"github.com/pressly/goose":      {"internal/store"},
-	"github.com/go-jose/go-jose":    {"internal/jose", "internal/keyring", "internal/strictjson"},
-	"github.com/spf13/cobra":        {"internal/cli"},
-	"github.com/getkin/kin-openapi": {"internal/openapi"},
-	"html/template":                 {"internal/portal"},
-	"testing":                       {"internal/pkcs11/softhsm", "internal/store/storetest"},
-	"crypto/rsa":                    {"client", "internal/jose", "internal/keyring", "internal/pkcs11", "test/bench"},
-	"github.com/miekg/pkcs11":       {"internal/pkcs11"},
-	module + "internal/config":      {"internal/server", "internal/cli", "internal/demo"},
-	module + "internal/store":       {"internal/server", "internal/cli", "internal/store/storetest"},
-	module + "internal/demo":        {"internal/cli"},
+	"database/sql":                     {"internal/store"},
+	"modernc.org/sqlite":               {"internal/store"},
+	"github.com/jackc/pgx":             {"internal/store", "internal/store/storetest"},
+	"github.com/pressly/goose":         {"internal/store"},
+	"github.com/go-jose/go-jose":       {"internal/jose", "internal/keyring", "internal/strictjson"},
+	"github.com/spf13/cobra":           {"internal/cli"},
+	"github.com/caddyserver/certmagic": {"internal/acme"},
+	"go.uber.org/zap":                  {"internal/acme"},
+	"github.com/getkin/kin-openapi":    {"internal/openapi"},
+	"html/template":                    {"internal/portal"},
+	"testing":                          {"internal/pkcs11/softhsm", "internal/store/storetest"},
+	"crypto/rsa":                       {"client", "internal/jose", "internal/keyring", "internal/pkcs11", "test/bench"},
+	"github.com/miekg/pkcs11":          {"internal/pkcs11"},
+	module + "internal/config":         {"internal/server", "internal/cli", "internal/demo"},
+	module + "internal/store":          {"internal/server", "internal/cli", "internal/store/storetest"},
+	module + "internal/demo":           {"internal/cli"},
 	"net/http": {
 		"client", "internal/httpx", "internal/server", "internal/cli", "internal/demo", "internal/mock",
 		"internal/keyset", // fetches from clients, with a dialer of its own
@@ -80,6 +82,7 @@ var reveals = []string{
 // modules are the modules that we depend on directly; each has its reason in
 // docs/adr/0011-dependencies.md.
 var modules = []string{
+	"github.com/caddyserver/certmagic",
 	"github.com/getkin/kin-openapi",
 	"github.com/go-jose/go-jose/v4",
 	"github.com/google/go-cmp",
@@ -90,6 +93,7 @@ var modules = []string{
 	"github.com/santhosh-tekuri/jsonschema/v6",
 	"github.com/spf13/cobra",
 	"github.com/yuin/goldmark",
+	"go.uber.org/zap",
 	"go.yaml.in/yaml/v3",
 	"golang.org/x/crypto",
 	"golang.org/x/oauth2",

@@ -64,6 +64,7 @@ func (c *Config) check() error {
 	if c.KeySets.Stale > Duration(longestStale) {
 		bad("key_sets.stale", "must be at most 24h: a key that its owner took out is taken for so much longer")
 	}
+	c.checkACME(bad)
 	checkListener(bad, "management", c.Management)
 	checkListener(bad, "portal", c.Portal)
 	prefixes, issuers := map[string]market.Environment{}, map[string]market.Environment{}
@@ -159,6 +160,9 @@ func checkListener(bad func(where, format string, args ...any), where string, l 
 	if (l.TLS.Certificate == "") != (l.TLS.Key == "") {
 		bad(where+".tls", "give certificate and key, or neither")
 	}
+	if l.TLS.ACME {
+		l.checkACME(bad, where)
+	}
 	if l.URL != "" {
 		checkURL(bad, where+".url", l.URL)
 	}
@@ -172,6 +176,34 @@ func checkListener(bad func(where, format string, args ...any), where string, l 
 	for _, host := range l.Hosts {
 		if host == "" || strings.ContainsAny(host, "/:@ ") && net.ParseIP(host) == nil {
 			bad(where+".hosts", "%q is not a host name or an address; leave the port out", host)
+		}
+	}
+}
+
+// checkACME sees that somebody has agreed to what the authority wants.
+func (c *Config) checkACME(bad func(where, format string, args ...any)) {
+	wanted := c.Management.TLS.ACME || c.Portal.TLS.ACME
+	for _, e := range c.Environments {
+		wanted = wanted || e.TLS.ACME || e.MutualTLS.TLS.ACME
+	}
+	if wanted && !c.ACME.Agree {
+		bad("acme.agree", "is not true: read the authority's terms of service, and say that you agree to them")
+	}
+	checkURL(bad, "acme.directory", c.ACME.Directory)
+}
+
+func (l Listener) checkACME(bad func(where, format string, args ...any), where string) {
+	switch {
+	case l.TLS.Certificate != "":
+		bad(where+".tls.acme", "a certificate is got by ACME or read from files, not both")
+	case l.Plain:
+		bad(where+".tls.acme", "a plain listener has no certificate")
+	case len(l.Hosts) == 0:
+		bad(where+".tls.acme", "needs the names that the certificate is for, in hosts")
+	}
+	for _, host := range l.Hosts {
+		if net.ParseIP(host) != nil || !strings.Contains(host, ".") {
+			bad(where+".hosts", "%q is not a name that an authority certifies by ACME; give host names such as api.example.com", host)
 		}
 	}
 }

@@ -14,6 +14,7 @@ func (c *Config) Complete() error {
 	setDefault(&c.Audience, "apiPlatform")
 	setDefault(&c.Name, "API Marketplace")
 	setDefault(&c.Log.Level, "info")
+	setDefault(&c.ACME.Directory, "https://acme-v02.api.letsencrypt.org/directory")
 	if c.Database.SQLite == "" && c.Database.Postgres.IsZero() {
 		c.Database.SQLite = filepath.Join(c.Data, "sallyport.db")
 	}

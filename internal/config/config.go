@@ -21,6 +21,7 @@ type Config struct {
 	Management   Listener                            `yaml:"management" doc:"The management API."`
 	Portal       Listener                            `yaml:"portal" doc:"The developer portal."`
 	Catalog      Catalog                             `yaml:"catalog" doc:"The catalogue of APIs."`
+	ACME         ACME                                `yaml:"acme" doc:"Getting certificates from an authority by ACME (RFC 8555), for listeners that say so."`
 	KeySets      KeySets                             `yaml:"key_sets" doc:"Fetching the keys that clients publish (jwks_uri)."`
 	Headers      Headers                             `yaml:"headers" doc:"Names of the headers between callers, gateway and upstreams."`
 	Audience     string                              `yaml:"audience" doc:"The aud of every access token. Default: apiPlatform."`
@@ -70,6 +71,15 @@ type Listener struct {
 type TLS struct {
 	Certificate string `yaml:"certificate" doc:"PEM file with the certificate and its chain."`
 	Key         string `yaml:"key" doc:"PEM file with its private key."`
+	ACME        bool   `yaml:"acme" doc:"Get it by ACME, for the names in hosts, and renew it by itself. The authority has to reach this listener at port 443 of those names."`
+}
+
+// ACME says from whom certificates are got.
+type ACME struct {
+	Directory string `yaml:"directory" doc:"URL of the authority's directory. Default: that of Let's Encrypt."`
+	Email     string `yaml:"email" doc:"Whom the authority writes to. Default: nobody."`
+	Agree     bool   `yaml:"agree" doc:"You agree to the authority's terms of service; without that there are no certificates. Default: false."`
+	CA        string `yaml:"ca" doc:"PEM file with the authorities by which the directory's own certificate is judged. Default: the system's."`
 }
 
 // Environment is one world.

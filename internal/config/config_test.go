@@ -49,6 +49,7 @@ func TestAnEmptyFileIsAWholeConfiguration(t *testing.T) {
 		},
 		Management: config.Listener{Listen: "127.0.0.1:8445"},
 		Portal:     config.Listener{Listen: "127.0.0.1:8446"},
+		ACME:       config.ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory"},
 		Headers: config.Headers{
 			Trace: "X-Trace-Id", Source: "X-Sallyport-Source", Identity: "X-Sallyport-Identity", Organization: "X-Sallyport-Organization",
 			Application: "X-Sallyport-Application", ClientID: "X-Sallyport-Client-Id", Environment: "X-Sallyport-Environment",

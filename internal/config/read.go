@@ -81,7 +81,7 @@ func (c *Config) resolve(folder string) {
 		&c.Data, &c.Database.SQLite, &c.Database.Postgres.File, &c.Keys.Sealing.File, &c.Keys.Hashing.File, &c.Log.File,
 		&c.Management.TLS.Certificate, &c.Management.TLS.Key, &c.Portal.TLS.Certificate, &c.Portal.TLS.Key,
 	}
-	paths = append(paths, &c.Keys.PKCS11.Module, &c.Keys.PKCS11.PIN.File)
+	paths = append(paths, &c.Keys.PKCS11.Module, &c.Keys.PKCS11.PIN.File, &c.ACME.CA)
 	for i := range c.Keys.SealingOld {
 		paths = append(paths, &c.Keys.SealingOld[i].File)
 	}

@@ -9,10 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
+	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/acme"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/localca"
 )
@@ -25,6 +29,7 @@ type shown struct {
 	hosts   []string
 	ca      *localca.Authority
 	now     func() time.Time
+	acme    *acme.Manager // nil: it is not got by ACME
 	current atomic.Pointer[tls.Certificate]
 	read    [sha256.Size]byte // what the files held when they were read last
 }
@@ -36,8 +41,16 @@ func newShown(files config.TLS, hosts []string, ca *localca.Authority, now func(
 	return s, err
 }
 
-// get is for [tls.Config.GetCertificate].
-func (s *shown) get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.current.Load(), nil }
+// get is for [tls.Config.GetCertificate]. Until there is one by ACME, the local CA's
+// is shown: clients refuse it, and see that somebody is there.
+func (s *shown) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s.acme != nil {
+		if cert, err := s.acme.Get(hello); err == nil {
+			return cert, nil
+		}
+	}
+	return s.current.Load(), nil
+}
 
 // renew takes up another certificate, if there is one. On an error the listener
 // goes on with the one that it has, and the same files are not read again.
@@ -67,6 +80,30 @@ func (s *shown) renew() (changed bool, err error) {
 	}
 	s.current.Store(&pair)
 	return true, nil
+}
+
+// manage has the certificate got by ACME from now on. The listener has to be open.
+func (s *shown) manage(ctx context.Context, c config.ACME, folder string, socket net.Addr, logger *slog.Logger) (err error) {
+	host, port, err := net.SplitHostPort(socket.String())
+	if err != nil {
+		return err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	var roots *x509.CertPool
+	if c.CA != "" {
+		t, err := newTrusted([]string{c.CA})
+		if err != nil {
+			return fmt.Errorf("acme.ca: %w", err)
+		}
+		roots = t.roots()
+	}
+	s.acme, err = acme.Manage(ctx, acme.Config{
+		Directory: c.Directory, Roots: roots, Email: c.Email, Folder: folder, Host: host, Port: number, Logger: logger,
+	}, s.hosts)
+	return err
 }
 
 // unread is the error of a file that cannot be read; while it is replaced, it may
@@ -145,6 +182,30 @@ func (t *trusted) renew() (changed bool, err error) {
 	}
 	t.current.Store(pool)
 	return true, nil
+}
+
+// manageCertificates begins to get certificates by ACME, for the listeners that say
+// so. Their sockets are open: the authority asks there.
+func (s *Server) manageCertificates(ctx context.Context) error {
+	for _, l := range s.listeners() {
+		if l.shown == nil || !l.shown.files.ACME {
+			continue
+		}
+		folder := filepath.Join(s.Config.Data, "acme")
+		if err := l.shown.manage(ctx, s.Config.ACME, folder, l.socket.Addr(), s.Logger); err != nil {
+			return fmt.Errorf("%s: %w", l.name, err)
+		}
+	}
+	return nil
+}
+
+// stopManaging ends the renewing by ACME.
+func (s *Server) stopManaging() {
+	for _, l := range s.listeners() {
+		if l.shown != nil && l.shown.acme != nil {
+			l.shown.acme.Stop()
+		}
+	}
 }
 
 // watchCertificates takes up certificates that were renewed, until ctx ends.

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/acme"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/localca"
@@ -50,7 +51,7 @@ func listen(ctx context.Context, name string, c config.Listener, ca *localca.Aut
 		if l.shown, err = newShown(c.TLS, hosts, ca, now); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", name, err), socket.Close())
 		}
-		l.tls = &tls.Config{GetCertificate: l.shown.get, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
+		l.tls = &tls.Config{GetCertificate: l.shown.get, NextProtos: protocols(c.TLS), MinVersion: tls.VersionTLS12}
 	}
 	if l.url != "" {
 		l.urls = []string{l.url}
@@ -67,6 +68,14 @@ func listen(ctx context.Context, name string, c config.Listener, ca *localca.Aut
 	}
 	l.url = l.urls[0]
 	return l, nil
+}
+
+// protocols are those that a listener offers (RFC 7301).
+func protocols(c config.TLS) []string {
+	if c.ACME {
+		return []string{"h2", "http/1.1", acme.Protocol}
+	}
+	return []string{"h2", "http/1.1"}
 }
 
 // listenMutual opens the listener at which clients show certificates, and reads the

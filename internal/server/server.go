@@ -296,6 +296,11 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 	base.Go(func() error { return s.watchCertificates(beneath) })
 	base.Go(func() error { return s.keepTelling(beneath) })
 
+	if err := s.manageCertificates(beneath); err != nil {
+		stop()
+		return errors.Join(err, base.Wait())
+	}
+	defer s.stopManaging()
 	surfaces, ctx := errgroup.WithContext(ctx)
 	for _, e := range s.environments {
 		handler := s.environmentHandler(e)
