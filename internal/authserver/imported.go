@@ -5,7 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/id"
@@ -21,44 +21,66 @@ type Upgrader interface {
 }
 
 // Checks bounds how many slow hashes are checked at once, in all environments
-// together, and how many requests wait for that. Create it with [NewChecks].
+// together, and how many requests wait for that: each network in a line of its own,
+// and the lines are served in turn. So who tries secrets from one network makes
+// nobody elsewhere wait for more than one of them. Create it with [NewChecks].
 type Checks struct {
-	slots   chan struct{}
-	waiting atomic.Int64
+	mu sync.Mutex
+	lines
 }
 
 const (
-	checksWaiting  = 32              // requests; beyond them the answer is 503
-	checkPatience  = 2 * time.Second // how long each of them waits
+	checksWaiting  = 32              // requests of a network; beyond them the answer is 503
+	checksLines    = 256             // networks
+	checkPatience  = 2 * time.Second // how long each request waits
 	upgradeTimeout = 3 * time.Second
 )
 
 // NewChecks returns checks of at hashes at once.
-func NewChecks(at int) *Checks { return &Checks{slots: make(chan struct{}, max(1, at))} }
+func NewChecks(at int) *Checks { return &Checks{lines: linesFor(max(1, at))} }
 
-// take waits for a turn, which the caller gives back.
-func (c *Checks) take(ctx context.Context) error {
-	if c.waiting.Add(1) > checksWaiting+int64(cap(c.slots)) {
-		c.waiting.Add(-1)
+// take waits for the turn of a request from a network, which the caller gives back.
+func (c *Checks) take(ctx context.Context, from string) error {
+	c.mu.Lock()
+	if c.free > 0 {
+		c.free--
+		c.mu.Unlock()
+		return nil
+	}
+	l := c.byOwner[from]
+	if l == nil && len(c.byOwner) >= checksLines || l != nil && l.waiters.Len() >= checksWaiting {
+		c.mu.Unlock()
 		return unavailable("too many secrets that were imported as slow hashes are being checked")
 	}
+	l, turn := c.join(from)
+	c.mu.Unlock()
+
 	timer := time.NewTimer(checkPatience)
 	defer timer.Stop()
+	ready, _ := turn.Value.(chan time.Time)
+	reason := "the client has gone"
 	select {
-	case c.slots <- struct{}{}:
+	case <-ready:
 		return nil
-	case <-timer.C:
-		c.waiting.Add(-1)
-		return unavailable("a secret that was imported as a slow hash took its turn too late")
 	case <-ctx.Done():
-		c.waiting.Add(-1)
-		return unavailable("the client has gone")
+	case <-timer.C:
+		reason = "a secret that was imported as a slow hash took its turn too late"
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-ready: // while we turned away
+		c.pass(time.Time{})
+	default:
+		c.leave(l, turn)
+	}
+	return unavailable(reason)
 }
 
 func (c *Checks) give() {
-	<-c.slots
-	c.waiting.Add(-1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pass(time.Time{})
 }
 
 // byImported looks whether text is a secret that was imported as a slow hash. Only
@@ -74,7 +96,7 @@ func (s *Server) byImported(r *http.Request, clientID string, text secret.String
 	if len(imported) == 0 || !s.mayFail(clientID, network(r)) {
 		return client, false, nil
 	}
-	if err := s.Checks.take(r.Context()); err != nil {
+	if err := s.Checks.take(r.Context(), network(r)); err != nil {
 		return client, false, err
 	}
 	// Whoever was before us in the line may have brought the same secret.

@@ -31,26 +31,34 @@ const (
 type Turns struct {
 	Now func() time.Time
 
-	mu      sync.Mutex
-	at      int // signatures that may run at once
+	mu   sync.Mutex
+	at   int           // signatures that may run at once
+	cost time.Duration // of a turn, lately
+	lines
+}
+
+// lines is who waits for one of a few places, each in the line of its own; the
+// lines are served in turn. Whoever has it holds a lock.
+type lines struct {
 	free    int
-	cost    time.Duration // of a turn, lately
 	waiting int
-	lines   map[id.App]*line
+	byOwner map[string]*line
 	order   list.List // of *line, the next to be served first
 }
 
-// line is the requests of one client that wait, the oldest first.
+// line is the requests of one owner that wait, the oldest first.
 type line struct {
-	app     id.App
+	owner   string
 	waiters list.List // of chan time.Time, which brings when the turn began
 	place   *list.Element
 }
 
 // NewTurns returns turns for at signatures at once.
 func NewTurns(at int, now func() time.Time) *Turns {
-	return &Turns{Now: now, at: at, free: at, cost: firstCost, lines: map[id.App]*line{}}
+	return &Turns{Now: now, at: at, cost: firstCost, lines: linesFor(at)}
 }
+
+func linesFor(places int) lines { return lines{free: places, byOwner: map[string]*line{}} }
 
 // take waits for a turn, which the caller gives back. If the wait would be too
 // long it is told so, and how long it would be.
@@ -67,7 +75,7 @@ func (t *Turns) take(ctx context.Context, app id.App) (began time.Time, err erro
 		ref.retry = wait
 		return began, ref
 	}
-	l, turn := t.join(app)
+	l, turn := t.join(string(app))
 	t.mu.Unlock()
 
 	timer := time.NewTimer(signingPatience)
@@ -108,8 +116,8 @@ func (t *Turns) give(began time.Time) {
 // wait is how long the next request of a client would wait: until those before it
 // in its own line had their turns, and as many of every other line.
 func (t *Turns) wait(app id.App) time.Duration {
-	own, lines := 0, len(t.lines)
-	if l := t.lines[app]; l != nil {
+	own, lines := 0, len(t.byOwner)
+	if l := t.byOwner[string(app)]; l != nil {
 		own = l.waiters.Len()
 	} else {
 		lines++
@@ -118,31 +126,31 @@ func (t *Turns) wait(app id.App) time.Duration {
 	return time.Duration(ahead+1) * t.cost / time.Duration(t.at)
 }
 
-// join puts a request at the end of its client's line.
-func (t *Turns) join(app id.App) (*line, *list.Element) {
-	l := t.lines[app]
+// join puts a request at the end of its owner's line.
+func (t *lines) join(owner string) (*line, *list.Element) {
+	l := t.byOwner[owner]
 	if l == nil {
-		l = &line{app: app}
+		l = &line{owner: owner}
 		l.place = t.order.PushBack(l)
-		t.lines[app] = l
+		t.byOwner[owner] = l
 	}
 	t.waiting++
 	return l, l.waiters.PushBack(make(chan time.Time, 1))
 }
 
 // leave takes a request out of its line.
-func (t *Turns) leave(l *line, turn *list.Element) {
+func (t *lines) leave(l *line, turn *list.Element) {
 	l.waiters.Remove(turn)
 	t.waiting--
 	if l.waiters.Len() == 0 {
 		t.order.Remove(l.place)
-		delete(t.lines, l.app)
+		delete(t.byOwner, l.owner)
 	}
 }
 
 // pass gives a turn to the first of the line whose it is, and puts that line
 // behind the others.
-func (t *Turns) pass(now time.Time) {
+func (t *lines) pass(now time.Time) {
 	first := t.order.Front()
 	if first == nil {
 		t.free++

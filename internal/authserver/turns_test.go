@@ -42,8 +42,8 @@ func TestNoMoreSignAtOnceThanMay(t *testing.T) {
 		if took := time.Since(began); took != 20*time.Millisecond {
 			t.Errorf("40 signatures of a millisecond, two at once, took %v", took)
 		}
-		if turns.free != 2 || turns.waiting != 0 || len(turns.lines) != 0 || turns.order.Len() != 0 {
-			t.Errorf("something is left: %d free, %d waiting, %d lines", turns.free, turns.waiting, len(turns.lines))
+		if turns.free != 2 || turns.waiting != 0 || len(turns.byOwner) != 0 || turns.order.Len() != 0 {
+			t.Errorf("something is left: %d free, %d waiting, %d lines", turns.free, turns.waiting, len(turns.byOwner))
 		}
 	})
 }
@@ -163,8 +163,8 @@ func TestAClientThatGoesLeavesItsPlace(t *testing.T) {
 		if err := <-gone; err == nil {
 			t.Error("it has got a turn")
 		}
-		if turns.waiting != 0 || len(turns.lines) != 0 {
-			t.Errorf("%d wait in %d lines", turns.waiting, len(turns.lines))
+		if turns.waiting != 0 || len(turns.byOwner) != 0 {
+			t.Errorf("%d wait in %d lines", turns.waiting, len(turns.byOwner))
 		}
 		go func() { _, err := turns.take(t.Context(), "third"); gone <- err }()
 		if err := <-gone; err == nil {
@@ -245,7 +245,7 @@ func againstModel(at int, steps []id.App) (wrong string) {
 	for len(held) > 0 {
 		give()
 	}
-	if turns.free != at || turns.waiting != 0 || turns.order.Len() != 0 || len(turns.lines) != 0 {
+	if turns.free != at || turns.waiting != 0 || turns.order.Len() != 0 || len(turns.byOwner) != 0 {
 		wrong = fmt.Sprintf("%d free of %d, %d waiting", turns.free, at, turns.waiting)
 	}
 	return wrong
