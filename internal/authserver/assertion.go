@@ -38,7 +38,7 @@ type KeySets interface {
 const (
 	maxAssertionLife = time.Hour // that exp may lie ahead
 	maxJTI           = 256       // bytes
-	maxKeysTried     = 8         // for one assertion, of those that were registered, and of those at each URL
+	maxKeysTried     = 8         // for one assertion, of those that were registered, and of those at all URLs
 	maxSetsTried     = 3
 	maxParsedKeys    = 1 << 14
 	maxSpent         = 1 << 14 // that are known without asking the store
@@ -116,7 +116,13 @@ func (s *Server) byAssertion(r *http.Request, q *request) (caller, error) {
 	if no != (why{}) {
 		return caller{}, blamed(s.refuse(r, q, clientID, client, no.reason, no.next), "client_assertion", s.skewOf(a))
 	}
-	first, err := s.spend(r.Context(), clientID, a)
+	spent := sha256.Sum256([]byte(clientID + "\n" + a.JTI))
+	if _, seen := s.assertions.spent.GetIfPresent(spent); !seen { // what is one too many writes nothing
+		if err := s.withinLimit(q, client); err != nil {
+			return caller{}, err
+		}
+	}
+	first, err := s.spend(r.Context(), clientID, a, spent)
 	if err != nil {
 		s.Logger.WarnContext(r.Context(), "cannot note that an assertion was used", slog.Any("error", err), slog.String("trace_id", httpx.Trace(r.Context())))
 		ref := unavailable("the store is away, and nobody else knows whether the assertion was used before")
@@ -329,7 +335,7 @@ func (s *Server) signer(app *snapshot.App, a *assertion) (*snapshot.Credential, 
 // the assertion, or why there is none: no, if the app has no URL, or the kid is that
 // of another key.
 func (s *Server) publisher(ctx context.Context, app *snapshot.App, a *assertion, no why) (*snapshot.Credential, why) {
-	kid, tried := a.signed.Header.KeyID, 0
+	kid, tried, left := a.signed.Header.KeyID, 0, maxKeysTried
 	for _, c := range app.Credentials() {
 		if c.Kind != market.KeySetURL || !c.Live(s.Now()) {
 			continue
@@ -346,17 +352,19 @@ func (s *Server) publisher(ctx context.Context, app *snapshot.App, a *assertion,
 		keys = slices.DeleteFunc(slices.Clone(keys), func(k *jose.Key) bool {
 			return !k.Takes(a.signed.Header.Algorithm) || kid != "" && k.ID != "" && !candidate{c, k}.named(kid)
 		})
-		for _, k := range keys[:min(len(keys), maxKeysTried)] {
+		few := keys[:min(len(keys), left)]
+		for _, k := range few {
 			if a.signed.VerifiedBy(k) {
 				return c, why{}
 			}
 		}
+		left -= len(few)
 		switch {
 		case len(keys) == 0 && kid != "":
 			no = why{"the key set at " + c.Hint + " has no key for " + a.signed.Header.Algorithm + " with the kid " + quote(kid), "publish the key before you sign with it; it is looked for again after 30 seconds"}
 		case len(keys) == 0:
 			no = why{"the key set at " + c.Hint + " has no key for " + a.signed.Header.Algorithm, "publish the key before you sign with it"}
-		case len(keys) > maxKeysTried:
+		case len(keys) > len(few):
 			no = why{"none of the first keys at " + c.Hint + " made the signature, and the kid names none", "name the key by its kid"}
 		default:
 			no = why{"no key at " + c.Hint + " made the signature", "publish the key before you sign with it, and name it by its kid"}
@@ -367,8 +375,7 @@ func (s *Server) publisher(ctx context.Context, app *snapshot.App, a *assertion,
 
 // spend notes that the assertion was used, and reports whether it is the first
 // time. What this node has seen needs no store.
-func (s *Server) spend(ctx context.Context, clientID string, a *assertion) (first bool, err error) {
-	key := sha256.Sum256([]byte(clientID + "\n" + a.JTI))
+func (s *Server) spend(ctx context.Context, clientID string, a *assertion, key [sha256.Size]byte) (first bool, err error) {
 	if _, seen := s.assertions.spent.GetIfPresent(key); seen {
 		return false, nil
 	}

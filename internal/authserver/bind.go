@@ -50,7 +50,7 @@ func (s *Server) bind(w http.ResponseWriter, r *http.Request, c *caller) error {
 func (s *Server) bindToKey(w http.ResponseWriter, r *http.Request, c *caller, proofs []string) error {
 	proof, err := s.Proofs.Check(proofs, dpop.Request{Method: r.Method, Path: r.URL.EscapedPath(), NonceOptional: s.NonceOptional})
 	if err == nil {
-		err = s.Proofs.Spend(proof)
+		err = s.Proofs.Spend(proof, string(c.Org.ID))
 	}
 	if err != nil {
 		return s.badProof(c, err)

@@ -96,6 +96,7 @@ func (s *Server) ownRequest(w http.ResponseWriter, r *http.Request) (*request, c
 	if err != nil {
 		return nil, caller{}, owned(err, s.named(q))
 	}
+	q.limited = true
 	c, err := s.authenticate(r, q)
 	if err != nil {
 		var ref *refusal
@@ -107,7 +108,7 @@ func (s *Server) ownRequest(w http.ResponseWriter, r *http.Request) (*request, c
 	if ref := s.mayHaveTokens(c.Client); ref != nil {
 		return nil, caller{}, ref
 	}
-	if err := s.withinLimit(c); err != nil {
+	if err := s.withinLimit(q, c.Client); err != nil {
 		return nil, caller{}, err
 	}
 	return q, c, nil

@@ -60,6 +60,7 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 		if err != nil {
 			return owned(err, s.named(q))
 		}
+		q.limited = true
 		if err := q.checkGrant(e.Profile); err != nil {
 			return owned(err, s.named(q))
 		}
@@ -67,7 +68,7 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 		if err != nil {
 			return owned(err, s.named(q))
 		}
-		if err := s.withinLimit(client); err != nil {
+		if err := s.withinLimit(q, client.Client); err != nil {
 			return err
 		}
 		if err := s.bind(w, r, &client); err != nil {
@@ -104,17 +105,18 @@ func announceExpiry(h http.Header, c *snapshot.Credential, now time.Time) {
 	}
 }
 
-// withinLimit counts a request against what its client may ask for.
-func (s *Server) withinLimit(c caller) error {
-	if s.Requests == nil {
+// withinLimit counts a request against what its client may ask for, once.
+func (s *Server) withinLimit(q *request, c snapshot.Client) error {
+	if s.Requests == nil || !q.limited {
 		return nil
 	}
+	q.limited = false
 	wait, ok := s.Requests.Take(c.App.ClientID, s.Now())
 	if ok {
 		return nil
 	}
 	return &refusal{
-		status: http.StatusTooManyRequests, code: oauth.SlowDown, retry: wait, client: refer(c.Client),
+		status: http.StatusTooManyRequests, code: oauth.SlowDown, retry: wait, client: refer(c),
 		say:    "The client asks for too many tokens. Keep a token until shortly before it expires, and wait before the next request",
 		reason: "more token requests than the environment allows one client",
 		next:   "fetch one token, and use it for all calls of its lifetime",

@@ -33,6 +33,7 @@ type request struct {
 	json          bool // the body was JSON
 	basic         *basicCredentials
 	rotation      *rotationForm // nil where nothing is rotated
+	limited       bool          // has still to be counted against what its client may ask for
 }
 
 // basicCredentials is what an Authorization header brought.

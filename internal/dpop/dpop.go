@@ -201,9 +201,9 @@ func (k *Checker) Nonce() string { return k.nonces.at(k.now()) }
 // Spend remembers a proof for as long as it would be taken. It is an [*Error] if
 // the proof was spent before, or if there is no room to remember it: then it must
 // not be taken either. Call it for callers that are known, so that strangers do not
-// fill the room.
-func (k *Checker) Spend(p Proof) error {
-	switch k.spent.add(p.id, k.now()) {
+// fill the room; owner is whose they are, so that none of them does for all others.
+func (k *Checker) Spend(p Proof, owner string) error {
+	switch k.spent.add(p.id, owner, k.now()) {
 	case spentBefore:
 		return wrong("The DPoP proof was used before. Make a new one, with a new jti, for every request")
 	case spentFull:

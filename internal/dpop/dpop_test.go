@@ -111,7 +111,7 @@ func TestAProofForThisRequestIsTaken(t *testing.T) {
 	if p.Thumbprint != want || p.NonceDue {
 		t.Errorf("thumbprint %s, want %s; nonce due: %t", p.Thumbprint, want, p.NonceDue)
 	}
-	if err := k.Spend(p); err != nil {
+	if err := k.Spend(p, "org"); err != nil {
 		t.Error(err)
 	}
 }
@@ -214,7 +214,7 @@ func TestAProofIsSpentOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Spend(p); err != nil {
+	if err := k.Spend(p, "org"); err != nil {
 		t.Fatal(err)
 	}
 	taken := 0
@@ -224,7 +224,7 @@ func TestAProofIsSpentOnce(t *testing.T) {
 			continue
 		}
 		taken++
-		if k.Spend(again) == nil {
+		if k.Spend(again, "org") == nil {
 			t.Fatalf("spent again after %s", now.Sub(moment))
 		}
 	}
@@ -236,14 +236,14 @@ func TestAProofIsSpentOnce(t *testing.T) {
 	if p, err = k.Check([]string{s.sign(t)}, order()); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Spend(p); err != nil {
+	if err := k.Spend(p, "org"); err != nil {
 		t.Errorf("another proof: %v", err)
 	}
 	other := newSigner(t, k) // the jti is one of its own key
 	if p, err = k.Check([]string{other.sign(t)}, order()); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Spend(p); err != nil {
+	if err := k.Spend(p, "org"); err != nil {
 		t.Errorf("another client's proof with the same jti: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ type spent struct {
 	mu          sync.Mutex
 	generation  int64
 	now, before map[[16]byte]struct{}
+	held        map[string]int // of now, by owner
 }
 
 const (
@@ -19,6 +20,10 @@ const (
 	// until maxAge after that.
 	generationLength = maxAge + maxAhead
 	maxSpent         = 1 << 19 // in a generation
+	// What is left then is for those who hold less than a share: nobody who floods us
+	// keeps others out.
+	scarceFrom = maxSpent / 4 * 3
+	shareOf    = maxSpent / 8
 )
 
 type outcome int
@@ -29,8 +34,8 @@ const (
 	spentFull
 )
 
-// add notes that a proof was used.
-func (s *spent) add(id [16]byte, now time.Time) outcome {
+// add notes that a proof of owner's was used.
+func (s *spent) add(id [16]byte, owner string, now time.Time) outcome {
 	generation := now.UnixNano() / int64(generationLength)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,18 +45,19 @@ func (s *spent) add(id [16]byte, now time.Time) outcome {
 		} else {
 			s.before = nil
 		}
-		s.generation, s.now = generation, nil
+		s.generation, s.now, s.held = generation, nil, nil
 	}
 	_, here := s.now[id]
 	_, there := s.before[id]
 	switch {
 	case here || there:
 		return spentBefore
-	case len(s.now) >= maxSpent:
+	case len(s.now) >= maxSpent, len(s.now) >= scarceFrom && s.held[owner] >= shareOf:
 		return spentFull
 	case s.now == nil:
-		s.now = map[[16]byte]struct{}{}
+		s.now, s.held = map[[16]byte]struct{}{}, map[string]int{}
 	}
 	s.now[id] = struct{}{}
+	s.held[owner]++
 	return spentNow
 }

@@ -62,7 +62,7 @@ func (g *Gateway) proven(c *call, raw, key string) error {
 			"a token that is bound to one DPoP key came with a proof by another, jkt "+proof.Thumbprint)
 	}
 	if err == nil {
-		err = g.Proofs.Spend(proof)
+		err = g.Proofs.Spend(proof, string(c.client.Org.ID))
 	}
 	if err != nil {
 		return g.badProof(err)

@@ -176,6 +176,7 @@ func TestKeysThatAreNotTaken(t *testing.T) {
 		{"private Ed25519", strings.Replace(edKey, `"x"`, `"d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x"`, 1), jose.ErrPrivate},
 		{"RSA of 1024 bits", jwk(weak.Public()), jose.ErrWeak},
 		{"RSA with an even exponent", even, jose.ErrWeak},
+		{"RSA with an exponent that takes long", strings.Replace(rsaKey, "AQAB", "f____w", 1), jose.ErrWeak},
 		{"P-521", jwk(p521.Public()), jose.ErrWeak},
 		{"EC off its curve", strings.Replace(ecKey, "x_FEzRu9m36HLN", "x_FEzRu9m36HLM", 1), jose.ErrMalformed},
 		{"X25519, which cannot sign", strings.Replace(edKey, "Ed25519", "X25519", 1), jose.ErrMalformed},

@@ -177,3 +177,37 @@ func TestKeySetsAreNotFetchedFromOurOwnNetwork(t *testing.T) {
 		t.Error("a request arrived there")
 	}
 }
+
+// A client that asks for more than it may writes nothing to the store: what is
+// refused for its number was not used, and may be sent again.
+func TestAnAssertionBeyondTheLimitIsNotSpent(t *testing.T) {
+	c := settings(t, t.TempDir(), "")
+	c.Environments[market.Production].TokenRequests = 1
+	n := run(t, c)
+	must(t, n.ApplyCatalog(t.Context(), market.System, catalogue("http://127.0.0.1:1")))
+	_, app, _ := customer(t, n.Market)
+	k := giveKey(t, n.Market, app)
+	soon(t, "the key works", func() bool { status, _ := n.assert(k.assertion(productionIssuer)); return status == http.StatusOK })
+	one := k.assertion(productionIssuer)
+	refused := false
+	for range 50 {
+		if status, _ := n.assert(one); status == http.StatusTooManyRequests {
+			refused = true
+			break
+		}
+		one = k.assertion(productionIssuer)
+	}
+	if !refused {
+		t.Fatal("fifty requests at one a second were all answered")
+	}
+	until(t, "the same assertion is taken", 30*time.Second, func() bool {
+		status, _ := n.assert(one)
+		if status == http.StatusUnauthorized {
+			t.Fatal("it was spent when it was refused")
+		}
+		return status == http.StatusOK
+	})
+	if status, _ := n.assert(one); status != http.StatusUnauthorized {
+		t.Errorf("used, it is taken again, or counts: %d", status)
+	}
+}
