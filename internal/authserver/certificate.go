@@ -1,12 +1,15 @@
 package authserver
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/jose"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
 )
@@ -106,7 +109,7 @@ func (s *Server) notCertified(chain []*x509.Certificate) string {
 		return "no client CA is configured here, so that certificates have no names"
 	}
 	between := x509.NewCertPool()
-	for _, c := range chain[1:] {
+	for _, c := range intermediates(chain[1:]) {
 		between.AddCert(c)
 	}
 	_, err := chain[0].Verify(x509.VerifyOptions{
@@ -123,4 +126,31 @@ func (s *Server) notCertified(chain []*x509.Certificate) string {
 		return "the certificate is not for client authentication by its extended key usage"
 	}
 	return "the certificate is not good: " + err.Error()
+}
+
+// maxIntermediates is how many certificates between a client's own and the client
+// CA's are looked at.
+const maxIntermediates = 4
+
+// intermediates chooses those of the certificates that a stranger sent along by
+// which a chain is sought. Each that could have signed costs a verification in each
+// place where it could stand, so they are few, of usual keys, and none is there in
+// several editions.
+func intermediates(sent []*x509.Certificate) (chosen []*x509.Certificate) {
+	for _, c := range sent {
+		same := func(other *x509.Certificate) bool {
+			return bytes.Equal(other.RawSubject, c.RawSubject) && bytes.Equal(other.RawIssuer, c.RawIssuer) &&
+				bytes.Equal(other.RawSubjectPublicKeyInfo, c.RawSubjectPublicKeyInfo)
+		}
+		if _, err := jose.NewKey(c.PublicKey); err != nil {
+			continue
+		}
+		if c.IsCA && !slices.ContainsFunc(chosen, same) {
+			chosen = append(chosen, c)
+		}
+		if len(chosen) == maxIntermediates {
+			break
+		}
+	}
+	return chosen
 }
