@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
@@ -20,6 +21,10 @@ import (
 
 // maxReuseWindow is the longest window in which a token may be given again.
 const maxReuseWindow = 30 * time.Second
+
+// maxReusedScope bounds the words for which a token is remembered: one thing can be
+// asked for in any number of spellings.
+const maxReusedScope = 512
 
 // signingPatience is how long a request waits for its turn to sign.
 const signingPatience = 2 * time.Second
@@ -152,6 +157,7 @@ func (s *Server) issue(ctx context.Context, c caller, q *request, d Dialect) (t 
 		return nil, "", err
 	}
 	if window > 0 {
+		key.scope = strings.Clone(key.scope) // which may be a part of all the request
 		s.reuse.Set(key, t)
 	}
 	return t, "token", nil
@@ -163,6 +169,8 @@ func (s *Server) window(c caller, q *request, d Dialect) time.Duration {
 	a := c.App
 	switch {
 	case c.confirmation != token.Confirmation{}, len(q.resources) > 0: // bound, or made for less than all
+		return 0
+	case len(q.scope) > maxReusedScope:
 		return 0
 	case !faces[d].reuse && a.ReuseWindow == nil:
 		return 0

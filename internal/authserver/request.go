@@ -271,7 +271,7 @@ func shown(name string) string {
 	if len(name) > longest || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
 		return ""
 	}
-	return name
+	return strings.Clone(name) // which is a part of all the body
 }
 
 // printable refuses control characters and broken UTF-8, which no parameter of
