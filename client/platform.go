@@ -159,3 +159,9 @@ func rfc3339(t time.Time) string {
 	}
 	return t.UTC().Format(time.RFC3339Nano)
 }
+
+// Metrics returns what the node tells Prometheus, in its text format.
+func (m *Management) Metrics(ctx context.Context) (string, error) {
+	data, err := m.send(ctx, http.MethodGet, "/metrics", nil, nil)
+	return string(data), err
+}

@@ -42,6 +42,7 @@ type Config struct {
 	Refusals     *usage.Refusals
 	Explain      func(ctx context.Context, c api.Call) (api.Explanation, error)
 	Status       func(context.Context) api.Status
+	Metrics      http.Handler
 	Healthy      func() bool          // whether the node may be sent traffic
 	CatalogVars  map[string]string    // what catalogues may refer to
 	Environments []market.Environment // in the order to show them in
@@ -176,6 +177,7 @@ func (h *Handler) routes() []route {
 
 		{"POST /v1/tokens/revoke", h.revokeToken},
 		{"GET /v1/status", h.status},
+		{"GET /metrics", h.metrics},
 	}
 }
 

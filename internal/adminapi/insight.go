@@ -109,7 +109,7 @@ func (h *Handler) usage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if by == "total" {
-		rows = usage.Total(rows)
+		rows = usage.AddUp(rows)
 	}
 	httpx.WriteJSON(w, http.StatusOK, list(rows, "", usageRow))
 	return nil
@@ -263,5 +263,13 @@ func (h *Handler) health(w http.ResponseWriter, _ *http.Request) error {
 
 func (h *Handler) openAPI(w http.ResponseWriter, _ *http.Request) error {
 	httpx.WriteBody(w, http.StatusOK, "application/yaml", []byte(api.OpenAPI())) // RFC 9512
+	return nil
+}
+
+func (h *Handler) metrics(w http.ResponseWriter, r *http.Request) error {
+	if err := readQuery(r).err(); err != nil {
+		return err
+	}
+	h.Metrics.ServeHTTP(w, r)
 	return nil
 }

@@ -5,28 +5,16 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/sallyport-dev/sallyport/api"
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
 
-// nodeLeeway is for how long nothing is thought of a node that is not heard of:
-// nodes tell of themselves several times as often, and clocks differ by less.
-const nodeLeeway = time.Minute
-
 func (h *Handler) node(n market.Node) api.Node {
-	now := h.Now()
 	out := api.Node{
-		ID: string(n.ID), Name: n.Name, Version: n.Version, State: "serving", Started: n.Started.UTC(), Seen: n.Seen.UTC(),
+		ID: string(n.ID), Name: n.Name, Version: n.Version, State: n.State(h.Now()), Started: n.Started.UTC(), Seen: n.Seen.UTC(),
 		Sequence: n.Head, Keys: map[string][]string{},
-	}
-	switch {
-	case !n.MayServe(now, nodeLeeway):
-		out.State = "gone"
-	case now.Sub(n.Seen) > nodeLeeway:
-		out.State = "silent"
 	}
 	for env, kids := range n.Keys {
 		out.Keys[string(env)] = append([]string{}, kids...)

@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"internal/dpop", "internal/market"},
 	{"internal/keyring", "internal/keyset", "internal/mock", "internal/usage"},
 	{"internal/manifest", "internal/pkcs11", "internal/snapshot", "internal/token"},
-	{"internal/policy", "internal/httpx", "internal/relay", "internal/store"},
+	{"internal/policy", "internal/httpx", "internal/metrics", "internal/relay", "internal/store"},
 	{"internal/pkcs11/softhsm", "internal/store/storetest"},
 	{"internal/adminapi", "internal/authserver", "internal/gateway", "internal/portal"},
 	{"internal/config"},
@@ -42,6 +42,7 @@ var only = map[string][]string{
 	"github.com/jackc/pgx":             {"internal/store", "internal/store/storetest"},
 	"github.com/pressly/goose":         {"internal/store"},
 	"github.com/go-jose/go-jose":       {"internal/jose", "internal/keyring", "internal/strictjson"},
+	"github.com/prometheus":            {"internal/metrics"},
 	"github.com/spf13/cobra":           {"internal/cli"},
 	"github.com/caddyserver/certmagic": {"internal/acme"},
 	"go.uber.org/zap":                  {"internal/acme"},
@@ -55,7 +56,8 @@ var only = map[string][]string{
 	module + "internal/demo":           {"internal/cli"},
 	"net/http": {
 		"client", "internal/httpx", "internal/server", "internal/cli", "internal/demo", "internal/mock",
-		"internal/keyset", // fetches from clients, with a dialer of its own
+		"internal/metrics", // answers Prometheus
+		"internal/keyset",  // fetches from clients, with a dialer of its own
 		"internal/adminapi", "internal/authserver", "internal/gateway", "internal/portal", "test/bench",
 	},
 }
@@ -90,6 +92,8 @@ var modules = []string{
 	"github.com/maypok86/otter/v2",
 	"github.com/miekg/pkcs11",
 	"github.com/pressly/goose/v3",
+	"github.com/prometheus/client_golang",
+	"github.com/prometheus/common",
 	"github.com/santhosh-tekuri/jsonschema/v6",
 	"github.com/spf13/cobra",
 	"github.com/yuin/goldmark",

@@ -53,24 +53,26 @@ type issued struct {
 // tokenHandler serves one token endpoint.
 func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 	f := faces[e.Dialect]
-	return func(w http.ResponseWriter, r *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) (err error) {
 		began := s.Now()
+		var q *request
+		var client caller
+		outcome := "aborted" // unless it gets to an end
+		defer func() { s.tally(e, attempted(r, q, client), outcome, err) }()
 		if e.Dialect == V1 {
 			if s.Legacy.V1Off {
 				return &refusal{status: http.StatusNotFound, code: oauth.InvalidRequest, say: s.v1Off()}
 			}
 			s.Legacy.announce(w.Header())
 		}
-		q, err := read(w, r, e)
-		if err != nil {
+		if q, err = read(w, r, e); err != nil {
 			return owned(err, s.named(q))
 		}
 		q.limited = true
 		if err := q.checkGrant(e.Profile); err != nil {
 			return owned(err, s.named(q))
 		}
-		client, err := s.authenticate(r, q)
-		if err != nil {
+		if client, err = s.authenticate(r, q); err != nil {
 			return owned(err, s.named(q))
 		}
 		if err := s.withinLimit(q, client.Client); err != nil {
@@ -95,11 +97,41 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 		httpx.WriteBody(w, http.StatusOK, "application/json", body)
 		httpx.Note(r.Context(), slog.String("org_id", string(client.Org.ID)), slog.String("app_id", string(client.App.ID)),
 			slog.String("credential_id", string(client.Credential.ID)), slog.String("jti", t.jti), slog.String("source", source))
+		if outcome = source; source == "token" {
+			outcome = "ok"
+		}
 		s.Meter.Count(usage.Key{
 			Environment: s.Environment, Org: client.Org.ID, App: client.App.ID, Outcome: "ok", Source: source,
 		}, now, now.Sub(began))
 		return nil
 	}
+}
+
+// attempted is how a client authenticates, or how far it has tried to; "none" if
+// nothing of it was seen.
+func attempted(r *http.Request, q *request, c caller) method {
+	switch {
+	case c.method != "":
+		return c.method
+	case q == nil:
+	case q.basic != nil:
+		return secretBasic
+	case q.asserts():
+		return privateKeyJWT
+	case q.clientSecret.Reveal() != "":
+		return secretPost
+	case len(httpx.ClientCertificates(r)) > 0:
+		return certifiedName
+	}
+	return "none"
+}
+
+// tally counts a token request.
+func (s *Server) tally(e Endpoint, by method, outcome string, err error) {
+	if err != nil {
+		outcome = string(refusalOf(err).code)
+	}
+	s.Grants.Count(usage.Grant{Environment: s.Environment, Dialect: string(e.Dialect), Method: string(by), Outcome: outcome})
 }
 
 // announceExpiry tells a client that what it authenticates by will end

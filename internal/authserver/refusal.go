@@ -31,6 +31,7 @@ type refusal struct {
 	parameter string        // what it is about, by its name in the request
 	skew      time.Duration // see [usage.Refusal]
 	client    *clientRef
+	unknown   bool // the error is one that no refusal was made for
 }
 
 // clientRef is whose request it was, if we know.
@@ -80,18 +81,27 @@ func onlyPost(r *http.Request) error {
 	return &refusal{status: http.StatusMethodNotAllowed, code: oauth.InvalidRequest, say: "Use POST here", allow: "POST"}
 }
 
-// fail answers err.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+// refusalOf maps every error to its answer.
+func refusalOf(err error) *refusal {
 	var ref *refusal
 	switch {
 	case errors.As(err, &ref):
+		return ref
 	case errors.Is(err, httpx.ErrTooLarge):
-		ref = &refusal{status: http.StatusRequestEntityTooLarge, code: oauth.InvalidRequest, say: "The body is larger than a token request can be"}
+		return &refusal{status: http.StatusRequestEntityTooLarge, code: oauth.InvalidRequest, say: "The body is larger than a token request can be"}
 	case errors.Is(err, market.Unavailable):
-		ref = unavailable(err.Error())
-	default:
+		return unavailable(err.Error())
+	}
+	ref = unavailable("internal error")
+	ref.unknown = true
+	return ref
+}
+
+// fail answers err.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	ref := refusalOf(err)
+	if ref.unknown {
 		s.Logger.ErrorContext(r.Context(), "token request failed", slog.Any("error", err), slog.String("trace_id", httpx.Trace(r.Context())))
-		ref = unavailable("internal error")
 	}
 	profile := s.profileOf(r)
 	ref = ref.as(profile)

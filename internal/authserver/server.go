@@ -78,6 +78,7 @@ type Config struct {
 	Upgrader    Upgrader
 	Checks      *Checks // of imported secrets; all environments have the same
 	Meter       *usage.Meter
+	Grants      *usage.Grants
 	Refusals    *usage.Refusals
 	// Failures limits failed attempts by client_id and network, NetworkFailures
 	// by network alone, Requests what a client may ask for; nil: no limit.

@@ -44,6 +44,27 @@ type lines struct {
 	waiting int
 	byOwner map[string]*line
 	order   list.List // of *line, the next to be served first
+	counts  TurnCounts
+}
+
+// TurnCounts is how turns went since the start of the program.
+type TurnCounts struct {
+	Waiting int           // now
+	Turns   int64         // that were given
+	Waits   int64         // of these, after waiting
+	Waited  time.Duration // by these together
+	Refused int64         // at once, since the wait would have been too long
+	GivenUp int64         // that waited in vain
+	Cost    time.Duration // of a turn, lately
+}
+
+// Counts returns how turns went until now.
+func (t *Turns) Counts() TurnCounts {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.counts
+	c.Waiting, c.Cost = t.waiting, t.cost
+	return c
 }
 
 // line is the requests of one owner that wait, the oldest first.
@@ -66,10 +87,12 @@ func (t *Turns) take(ctx context.Context, app id.App) (began time.Time, err erro
 	t.mu.Lock()
 	if t.free > 0 {
 		t.free--
+		t.counts.Turns++
 		t.mu.Unlock()
 		return t.Now(), nil
 	}
 	if wait := t.wait(app); wait > longestWait || t.waiting >= mostWaiting {
+		t.counts.Refused++
 		t.mu.Unlock()
 		ref := unavailable("too many tokens are waiting to be signed")
 		ref.retry = wait
@@ -77,6 +100,7 @@ func (t *Turns) take(ctx context.Context, app id.App) (began time.Time, err erro
 	}
 	l, turn := t.join(string(app))
 	t.mu.Unlock()
+	joined := t.Now()
 
 	timer := time.NewTimer(signingPatience)
 	defer timer.Stop()
@@ -87,12 +111,18 @@ func (t *Turns) take(ctx context.Context, app id.App) (began time.Time, err erro
 		// Behind whatever else can run: turns would pass from hand to hand, and
 		// what came in meanwhile would not be read for a quarter of a second.
 		runtime.Gosched()
+		t.mu.Lock()
+		t.counts.Turns++
+		t.counts.Waits++
+		t.counts.Waited += max(0, began.Sub(joined))
+		t.mu.Unlock()
 		return began, nil
 	case <-ctx.Done():
 	case <-timer.C:
 		reason = "a signature took its turn too late"
 	}
 	t.mu.Lock()
+	t.counts.GivenUp++
 	select {
 	case <-ready: // while we turned away
 		t.pass(t.Now())

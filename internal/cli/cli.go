@@ -90,6 +90,7 @@ func ManagementCommands() []func(*Program) *cobra.Command {
 		(*Program).operatorCommand,
 		(*Program).auditCommand,
 		(*Program).usageCommand,
+		(*Program).metricsCommand,
 		(*Program).refusalCommand,
 		(*Program).explainCommand,
 		(*Program).versionCommand,

@@ -67,6 +67,11 @@ func (c *Config) check() error {
 	c.checkACME(bad)
 	checkListener(bad, "management", c.Management)
 	checkListener(bad, "portal", c.Portal)
+	if c.Metrics.On() {
+		checkListener(bad, "metrics", c.Metrics)
+	} else if c.Metrics.set() {
+		bad("metrics.listen", "is missing; there is no such listener without an address of its own")
+	}
 	prefixes, issuers := map[string]market.Environment{}, map[string]market.Environment{}
 	for _, name := range slices.Sorted(maps.Keys(c.Environments)) {
 		e, where := c.Environments[name], "environments."+string(name)
@@ -139,7 +144,7 @@ func (m MutualTLS) check(bad func(where, format string, args ...any), where stri
 	switch {
 	case m.On():
 		checkListener(bad, where, m.Listener)
-	case m.URL != "" || m.TLS != TLS{} || m.Plain || len(m.Hosts)+len(m.ClientCA) > 0:
+	case m.set() || len(m.ClientCA) > 0:
 		bad(where+".listen", "is missing; there is no listener for mutual TLS without an address of its own")
 	}
 	if m.Plain {
@@ -148,6 +153,11 @@ func (m MutualTLS) check(bad func(where, format string, args ...any), where stri
 	if len(m.TrustedProxies) > 0 {
 		bad(where+".trusted_proxies", "a proxy that says who called it has ended their TLS, and taken the certificates away")
 	}
+}
+
+// set reports whether anything is said of a listener but its address.
+func (l Listener) set() bool {
+	return l.URL != "" || l.TLS != TLS{} || l.Plain || len(l.Hosts)+len(l.TrustedProxies) > 0
 }
 
 func checkListener(bad func(where, format string, args ...any), where string, l Listener) {

@@ -20,6 +20,7 @@ type Config struct {
 	Environments map[market.Environment]*Environment `yaml:"environments" doc:"The worlds, by name. sandbox and production are always there; each has a listener, an issuer and keys of its own."`
 	Management   Listener                            `yaml:"management" doc:"The management API."`
 	Portal       Listener                            `yaml:"portal" doc:"The developer portal."`
+	Metrics      Listener                            `yaml:"metrics" doc:"A listener for Prometheus, which asks for no token: GET /metrics. Default: none; the management API answers the same to operators."`
 	Catalog      Catalog                             `yaml:"catalog" doc:"The catalogue of APIs."`
 	ACME         ACME                                `yaml:"acme" doc:"Getting certificates from an authority by ACME (RFC 8555), for listeners that say so."`
 	KeySets      KeySets                             `yaml:"key_sets" doc:"Fetching the keys that clients publish (jwks_uri)."`
@@ -58,7 +59,7 @@ func (p PKCS11) IsZero() bool { return p == PKCS11{} }
 
 // Listener is an address to listen at, and the certificate to do it with.
 type Listener struct {
-	Listen string   `yaml:"listen" doc:"Address and port; port 0 takes a free one. Default: 127.0.0.1 and 8443 for sandbox, 8444 for production, 8445 for the management API, 8446 for the portal; further environments and listeners for mutual TLS have none."`
+	Listen string   `yaml:"listen" doc:"Address and port; port 0 takes a free one. Default: 127.0.0.1 and 8443 for sandbox, 8444 for production, 8445 for the management API, 8446 for the portal; further environments and listeners for mutual TLS and metrics have none."`
 	Hosts  []string `yaml:"hosts" doc:"Names and addresses by which it is reached, without port: the certificate of the local CA is for all of them, and the first makes the URL. Default: 127.0.0.1, localhost and ::1."`
 	URL    string   `yaml:"url" doc:"Its https URL from outside, when a proxy before it has another one. Default: of the first host and the port."`
 	TLS    TLS      `yaml:"tls" doc:"Its certificate. Default: one by the local CA."`
@@ -66,6 +67,9 @@ type Listener struct {
 
 	TrustedProxies []string `yaml:"trusted_proxies" doc:"Addresses and networks (10.0.1.0/24) of the proxies before it that are believed about who called them, by X-Forwarded-For, read from its end. Default: none; the address of the connection is the caller's, and the header is nobody's word."`
 }
+
+// On reports whether there is such a listener, where there need not be one.
+func (l Listener) On() bool { return l.Listen != "" }
 
 // TLS names a certificate's files.
 type TLS struct {
@@ -112,9 +116,6 @@ type MutualTLS struct {
 	Listener `yaml:",inline"`
 	ClientCA []string `yaml:"client_ca" doc:"PEM files with the authorities whose certificates are believed to name a client (tls_client_auth). Default: none; clients then use certificates that they registered."`
 }
-
-// On reports whether there is such a listener.
-func (m MutualTLS) On() bool { return m.Listen != "" }
 
 // DPoP is about proofs of possession.
 type DPoP struct {

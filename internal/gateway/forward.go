@@ -50,11 +50,13 @@ func (p *proxy) forward(c *call, identity string, body *clientBody) {
 	if c.r.ContentLength != 0 && c.r.Body != nil && c.r.Body != http.NoBody {
 		out.request.Body, out.request.Length = body, c.r.ContentLength
 	}
+	began := p.g.Now()
 	answer, err := c.target.relay.Do(c.r.Context(), &out.request)
 	if err != nil {
 		p.fail(c, body, err)
 		return
 	}
+	c.target.visits.answered.Add(p.g.Now().Sub(began))
 	defer answer.Close()
 	c.status = answer.Status()
 	events, trailers := p.incoming(c, answer)
@@ -221,8 +223,9 @@ func (p *proxy) relay(u *url.URL, timeout time.Duration) *relay.Client {
 	defer p.mu.Unlock()
 	client := p.relayed[key]
 	if client == nil {
+		address := net.JoinHostPort(name, port)
 		client = relay.New(relay.Config{
-			Address: net.JoinHostPort(name, port), TLS: tlsFor(u.Scheme, name),
+			Address: address, Connections: p.connectionsTo(address), TLS: tlsFor(u.Scheme, name),
 			Dial: dialTimeout, Timeout: timeout, Silence: silentUpstream, Idle: idleUpstream, MaxIdle: idlePerUpstream,
 			MaxHead: maxUpstreamHeader, MaxFields: maxUpstreamFields, MaxInterims: maxInterims,
 		})

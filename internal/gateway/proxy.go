@@ -43,6 +43,9 @@ type proxy struct {
 	mu      sync.Mutex
 	reached map[time.Duration]*http.Transport // by timeout
 	relayed map[relayKey]*relay.Client
+
+	visited     map[string]*visits            // by API
+	connections map[string]*relay.Connections // by address
 }
 
 // target is where an API is answered live.
@@ -51,6 +54,7 @@ type target struct {
 	transport http.RoundTripper
 	relay     *relay.Client // nil: only the transport will do
 	upstream  manifest.Upstream
+	visits    *visits
 }
 
 type callKey struct{}
@@ -61,7 +65,10 @@ func callOf(ctx context.Context) *call {
 }
 
 func newProxy(g *Gateway) *proxy {
-	p := &proxy{g: g, hidden: map[string]bool{}, reached: map[time.Duration]*http.Transport{}, relayed: map[relayKey]*relay.Client{}}
+	p := &proxy{
+		g: g, hidden: map[string]bool{}, reached: map[time.Duration]*http.Transport{}, relayed: map[relayKey]*relay.Client{},
+		visited: map[string]*visits{}, connections: map[string]*relay.Connections{},
+	}
 	if base, err := url.Parse(g.BaseURL); err == nil {
 		p.host = base.Host
 	}
@@ -94,7 +101,7 @@ func (p *proxy) target(api *manifest.API) *target {
 	if timeout == 0 {
 		timeout = defaultUpstreamTimeout
 	}
-	t := &target{url: u, transport: p.transport(timeout), upstream: up}
+	t := &target{url: u, transport: p.transport(timeout), upstream: up, visits: p.visit(api.Name)}
 	if !up.Lenient {
 		t.relay = p.relay(u, timeout)
 	}
@@ -107,7 +114,7 @@ func (p *proxy) transport(timeout time.Duration) *http.Transport {
 	t := p.reached[timeout]
 	if t == nil {
 		t = &http.Transport{
-			DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+			DialContext:            p.dial,
 			TLSHandshakeTimeout:    dialTimeout,
 			ResponseHeaderTimeout:  timeout,
 			ExpectContinueTimeout:  time.Second,
@@ -144,6 +151,8 @@ func (p *proxy) serve(c *call) error {
 		defer body.leave(c)
 	}
 	c.passing = body
+	c.target.visits.underWay.Add(1)
+	defer c.target.visits.underWay.Add(-1)
 	if p.relays(c) {
 		p.forward(c, identity, body)
 	} else {
@@ -267,7 +276,13 @@ func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 
 // RoundTrip sends by the transport of the call's target.
 func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
-	return passageOf(r.Context()).transport.RoundTrip(r)
+	t := passageOf(r.Context()).target
+	began := p.g.Now()
+	res, err := t.transport.RoundTrip(r)
+	if err == nil {
+		t.visits.answered.Add(p.g.Now().Sub(began))
+	}
+	return res, err
 }
 
 // failed is fail for ReverseProxy.
@@ -289,7 +304,7 @@ func (p *proxy) fail(c *call, body *clientBody, err error) {
 		ref = badBody("The body broke off before its end, or its chunks cannot be read")
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		httpx.Note(ctx, slog.Bool("client_gone", true))
-		ref.status, ref.code = statusClientGone, "client_gone"
+		ref.status, ref.code = statusClientGone, clientGone
 	case errors.As(err, &timeout) && timeout.Timeout():
 		ref.status, ref.code = http.StatusGatewayTimeout, codeTimeout
 		ref.detail = "The API's own server did not answer in time. Try again later"
@@ -298,11 +313,15 @@ func (p *proxy) fail(c *call, body *clientBody, err error) {
 		ref.reason = "the upstream did not answer as it should; the log says more under this trace id"
 	}
 	httpx.Note(ctx, slog.String("upstream_error", err.Error()))
+	c.target.visits.fail(ref.code)
 	c.outcome = p.g.refuse(c, ref)
 }
 
-// statusClientGone is written to nobody, and to the record.
-const statusClientGone = 499
+// What is written to nobody, and to the record.
+const (
+	statusClientGone = 499
+	clientGone       = "client_gone"
+)
 
 // bufferPool lends the buffers that bodies are copied through.
 type bufferPool struct{ pool sync.Pool }

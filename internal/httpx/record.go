@@ -16,13 +16,15 @@ type entry struct {
 	attrs []slog.Attr
 }
 
-// Recording says how requests are recorded. All fields are needed but Proxies.
+// Recording says how requests are recorded. All fields are needed but Proxies and
+// Served.
 type Recording struct {
 	Logger  *slog.Logger
 	Surface string // "sandbox", "production", "management", "portal"
 	Trace   TraceHeaders
 	Now     func() time.Time
 	Proxies Proxies // that are believed about who called them
+	Served  *Served // counts them; nil: nothing does
 	// Fail answers a request whose handler panicked before it wrote.
 	Fail func(w http.ResponseWriter, r *http.Request, err error)
 }
@@ -70,6 +72,8 @@ func (rec Recording) log(r *http.Request, w *statusWriter, e *entry, start time.
 	if status == 0 {
 		status = http.StatusOK
 	}
+	took := rec.Now().Sub(start)
+	rec.Served.count(status, took)
 	level := slog.LevelInfo
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
@@ -81,7 +85,7 @@ func (rec Recording) log(r *http.Request, w *statusWriter, e *entry, start time.
 		slog.String("path", Redact(r.URL.Path)),
 		slog.Int("status", status),
 		slog.Int64("bytes", w.written),
-		slog.Int64("took_us", rec.Now().Sub(start).Microseconds()),
+		slog.Int64("took_us", took.Microseconds()),
 		slog.String("remote", RemoteAddr(r).String()),
 	)
 	rec.Logger.LogAttrs(r.Context(), level, "request", append(attrs, e.attrs...)...)

@@ -243,3 +243,24 @@ func (r *Ring) firstAlgorithm(use Use) Algorithm {
 
 // uses lists the uses.
 func uses() []Use { return []Use{UseToken, UseIdentity} }
+
+// Standing is how far the keys of a use are.
+type Standing struct {
+	Signs   time.Time // since when the one that signs does; zero: none does
+	Pending []string  // kids of those that do not sign yet
+}
+
+// Standing returns how far the keys of a use are, as this node knows them.
+func (r *Ring) Standing(use Use) (s Standing) {
+	now, u := r.nowMilli(), r.set.Load().of(use)
+	signer := u.signer(now)
+	for _, p := range u.keys {
+		switch {
+		case p.key == signer:
+			s.Signs = time.UnixMilli(min(p.activates, now))
+		case p.activates > now:
+			s.Pending = append(s.Pending, p.key.KID)
+		}
+	}
+	return s
+}

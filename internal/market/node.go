@@ -30,6 +30,28 @@ func (n Node) MayServe(now time.Time, leeway time.Duration) bool {
 	return !now.After(n.Seen.Add(n.MaxStale + leeway))
 }
 
+// nodeLeeway is for how long nothing is thought of a node that is not heard of:
+// nodes tell of themselves several times as often, and clocks differ by less.
+const nodeLeeway = time.Minute
+
+// The states of a node.
+const (
+	NodeServing = "serving"
+	NodeSilent  = "silent" // not heard of, and may still be serving
+	NodeGone    = "gone"
+)
+
+// State is what is to be thought of the node at now.
+func (n Node) State(now time.Time) string {
+	switch {
+	case !n.MayServe(now, nodeLeeway):
+		return NodeGone
+	case now.Sub(n.Seen) > nodeLeeway:
+		return NodeSilent
+	}
+	return NodeServing
+}
+
 // Holds reports whether the node can use a signing key.
 func (n Node) Holds(env Environment, kid string) bool { return slices.Contains(n.Keys[env], kid) }
 

@@ -51,6 +51,7 @@ type Config struct {
 	MaxHead     int           // bytes of an answer's head
 	MaxFields   int           // fields of an answer's head, and of its trailers
 	MaxInterims int           // answers before the answer
+	Connections *Connections  // counts those that are opened; nil: nothing does
 }
 
 // Client sends requests to one server. Create it with [New].

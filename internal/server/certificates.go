@@ -251,7 +251,7 @@ func (s *Server) listeners() []*listener {
 	for _, e := range s.environments {
 		all = append(all, e.listener, e.mutual)
 	}
-	all = append(all, s.management, s.portal)
+	all = append(all, s.management, s.portal, s.scraped)
 	open := all[:0]
 	for _, l := range all {
 		if l != nil {

@@ -17,6 +17,7 @@ type Info struct {
 	CA           string // file
 	Portal       string // URLs, without trailing slash
 	Management   string
+	Metrics      string // empty: no listener of its own
 	Environments []EnvironmentInfo
 }
 
@@ -35,6 +36,9 @@ type TokenURL struct{ Dialect, URL string }
 // Info returns where the server can be reached; its sockets are open from New on.
 func (s *Server) Info() Info {
 	info := Info{CA: s.ca.File, Portal: s.portal.url, Management: s.management.url}
+	if s.scraped != nil {
+		info.Metrics = s.scraped.url
+	}
 	for _, e := range s.environments {
 		one := EnvironmentInfo{Name: string(e.name), URL: e.listener.url, Issuer: e.issuer}
 		if e.mutual != nil {

@@ -29,14 +29,17 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/dpop"
 	"github.com/sallyport-dev/sallyport/internal/gateway"
+	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
 	"github.com/sallyport-dev/sallyport/internal/keyset"
 	"github.com/sallyport-dev/sallyport/internal/limit"
 	"github.com/sallyport-dev/sallyport/internal/localca"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/metrics"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
 	"github.com/sallyport-dev/sallyport/internal/store"
+	"github.com/sallyport-dev/sallyport/internal/token"
 	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
@@ -63,6 +66,9 @@ type Server struct {
 	model      *snapshot.Model
 	meter      *usage.Meter
 	refusals   *usage.Refusals
+	grants     *usage.Grants
+	servedMu   sync.Mutex
+	served     map[string]*httpx.Served // by surface
 	turns      *authserver.Turns
 	checks     *authserver.Checks
 	counter    *limit.Counter
@@ -83,6 +89,7 @@ type Server struct {
 	environments []*environment // by name
 	management   *listener
 	portal       *listener
+	scraped      *listener // by Prometheus; nil: none
 }
 
 // environment is what one environment is served by.
@@ -98,6 +105,7 @@ type environment struct {
 	proofs   *dpop.Checker
 	auth     *authserver.Server
 	gateway  *gateway.Gateway
+	verifier *token.Verifier
 }
 
 // What is kept in memory, and how often what is counted is written.
@@ -125,7 +133,7 @@ func refusalsKept() store.RefusalRetention {
 // New wires a server. On an error it has closed what it opened.
 func New(ctx context.Context, o Options) (*Server, error) {
 	o.Pace = o.Pace.orDefault()
-	s := &Server{Options: o, started: o.Now(), keysChanged: make(chan struct{}, 1), meter: usage.NewMeter(), counter: limit.NewCounter(limitsKept), model: snapshot.New(o.Now)}
+	s := &Server{Options: o, started: o.Now(), keysChanged: make(chan struct{}, 1), meter: usage.NewMeter(), grants: &usage.Grants{}, served: map[string]*httpx.Served{}, counter: limit.NewCounter(limitsKept), model: snapshot.New(o.Now)}
 	s.turns = authserver.NewTurns(runtime.GOMAXPROCS(0), o.Now)
 	s.checks = authserver.NewChecks(runtime.GOMAXPROCS(0) / 2) // the others sign
 	if err := s.open(ctx); err != nil {
@@ -254,7 +262,12 @@ func (s *Server) listen(ctx context.Context) (err error) {
 	if s.management, err = listen(ctx, "management", s.Config.Management, s.ca, s.Now); err != nil {
 		return err
 	}
-	s.portal, err = listen(ctx, "portal", s.Config.Portal, s.ca, s.Now)
+	if s.portal, err = listen(ctx, "portal", s.Config.Portal, s.ca, s.Now); err != nil {
+		return err
+	}
+	if s.Config.Metrics.On() {
+		s.scraped, err = listen(ctx, surfaceMetrics, s.Config.Metrics, s.ca, s.Now)
+	}
 	return err
 }
 
@@ -273,7 +286,8 @@ func (s *Server) rules() map[market.Environment]market.EnvironmentRules {
 // nil after a clean stop.
 func (s *Server) Run(ctx context.Context, ready func() error) error {
 	defer s.close()
-	management, portal, err := s.people()
+	scrape := metrics.Handler(s.reading)
+	management, portal, err := s.people(scrape)
 	if err != nil {
 		return err
 	}
@@ -311,6 +325,9 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 	}
 	surfaces.Go(func() error { return s.management.serve(ctx, management, s.Logger) })
 	surfaces.Go(func() error { return s.portal.serve(ctx, portal, s.Logger) })
+	if s.scraped != nil {
+		surfaces.Go(func() error { return s.scraped.serve(ctx, s.metricsHandler(scrape), s.Logger) })
+	}
 	surfaces.Go(ready)
 	err = surfaces.Wait()
 	stop()
@@ -450,6 +467,7 @@ func (s *Server) close() {
 	}
 	closeListener(s.management)
 	closeListener(s.portal)
+	closeListener(s.scraped)
 	if s.closeVault != nil {
 		if err := s.closeVault(); err != nil {
 			s.Logger.Error("close the PKCS #11 module", slog.Any("error", err))

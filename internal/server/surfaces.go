@@ -51,7 +51,7 @@ func (s *Server) buildEnvironments() error {
 		if err != nil {
 			return err
 		}
-		verifiers[e.name] = v
+		verifiers[e.name], e.verifier = v, v
 		prefixes[e.config.SecretPrefix] = e.name
 	}
 	for _, e := range s.environments {
@@ -79,7 +79,7 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 		Documentation: s.portal.url,
 		MutualTLS:     e.mutualTLS(), Proofs: e.proofs, NonceOptional: c.DPoP.TokenNonceOptional,
 		Model: s.model, Ring: e.ring, Verifier: verifiers[e.name], Hasher: s.Market.Hasher, Revoker: s.Market, Spender: s.store, KeySets: s.keySets,
-		Meter: s.meter, Refusals: s.refusals,
+		Meter: s.meter, Grants: s.grants, Refusals: s.refusals,
 		Failures:        limit.New(failuresPerSecond, failuresBurst, limitsKept),
 		NetworkFailures: limit.New(networkFailuresPerSecond, networkFailuresBurst, limitsKept),
 		Credentials:     s.ownCredentials(c),
@@ -168,7 +168,7 @@ func (s *Server) environmentHandler(e *environment) http.Handler {
 
 // people builds the surfaces for operators and developers, each on a listener
 // of its own: browser and API surfaces never share one.
-func (s *Server) people() (management, developers http.Handler, err error) {
+func (s *Server) people(scrape http.Handler) (management, developers http.Handler, err error) {
 	names := make([]market.Environment, len(s.environments))
 	shown := make([]portal.Environment, len(s.environments))
 	for i, e := range s.environments {
@@ -181,7 +181,7 @@ func (s *Server) people() (management, developers http.Handler, err error) {
 		}
 	}
 	admin := adminapi.New(adminapi.Config{
-		Market: s.Market, Keys: s.rings, Usage: s.store, Refusals: s.refusals, Explain: s.explain, Status: s.status, Healthy: s.healthy, CatalogVars: s.Config.Catalog.Vars,
+		Market: s.Market, Keys: s.rings, Usage: s.store, Refusals: s.refusals, Metrics: scrape, Explain: s.explain, Status: s.status, Healthy: s.healthy, CatalogVars: s.Config.Catalog.Vars,
 		Environments: names, Now: s.Now, Logger: s.Logger,
 	})
 	p, err := portal.New(portal.Config{
@@ -195,7 +195,7 @@ func (s *Server) people() (management, developers http.Handler, err error) {
 
 func (s *Server) record(surface string, l config.Listener, fail func(http.ResponseWriter, *http.Request, error), h http.Handler) http.Handler {
 	return httpx.Record(h, httpx.Recording{
-		Logger: s.Logger, Surface: surface, Now: s.Now, Fail: fail, Proxies: l.Proxies(),
+		Logger: s.Logger, Surface: surface, Now: s.Now, Fail: fail, Proxies: l.Proxies(), Served: s.servedAt(surface),
 		Trace: httpx.TraceHeaders{Accept: s.Config.Headers.TraceAccept, Answer: s.Config.Headers.Trace},
 	})
 }
@@ -217,10 +217,7 @@ func (s *Server) status(ctx context.Context) api.Status {
 	status := api.Status{
 		Status: "ok", Version: s.Version, Started: s.started, Uptime: api.Seconds(now.Sub(s.started) / time.Second),
 		Snapshot: api.SnapshotStatus{Sequence: s.model.Head(), AgeMS: s.model.Age().Milliseconds()},
-		Store:    api.StoreStatus{State: "ok", Engine: "sqlite"},
-	}
-	if !s.Config.Database.Postgres.IsZero() {
-		status.Store.Engine = "postgres"
+		Store:    api.StoreStatus{State: "ok", Engine: s.engine()},
 	}
 	if err := s.store.Ping(ctx); err != nil {
 		status.Status, status.Store.State = "degraded", "lost"

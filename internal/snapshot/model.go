@@ -311,3 +311,14 @@ func (m *Model) Age() time.Duration {
 	}
 	return m.now().Sub(time.UnixMilli(checked))
 }
+
+// Sizes is how much a model holds.
+type Sizes struct{ Orgs, Apps, Credentials, Revocations int }
+
+// Sizes returns how much the model holds; credentials are those that are found by a
+// hash, revocations those of single tokens that are in force.
+func (m *Model) Sizes() Sizes {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return Sizes{Orgs: len(m.orgs), Apps: len(m.apps), Credentials: len(m.credentials), Revocations: len(m.revoked)}
+}

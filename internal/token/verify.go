@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -53,8 +54,13 @@ type Verifier struct {
 	// hash is seeded, so that nobody can aim at a place, and a hit compares
 	// every byte. Look-ups tell nothing by the time they take, since the
 	// comparison begins only when the hashes agree.
-	verified *otter.Cache[string, *entry]
+	verified     *otter.Cache[string, *entry]
+	hits, misses atomic.Int64
 }
+
+// Counts is how many tokens were remembered, and how many were not, since the start
+// of the program.
+func (v *Verifier) Counts() (hits, misses int64) { return v.hits.Load(), v.misses.Load() }
 
 // entry is a verified token.
 type entry struct {
@@ -102,11 +108,13 @@ func (v *Verifier) Verify(raw string) (*Principal, error) {
 				if err := v.inTime(&e.Principal); err != nil {
 					return nil, err
 				}
+				v.hits.Add(1)
 				return &e.Principal, nil
 			}
 			v.verified.Invalidate(raw)
 		}
 	}
+	v.misses.Add(1)
 	key, c, err := v.open(raw)
 	if err != nil {
 		return nil, err

@@ -17,32 +17,56 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/latency"
+	"github.com/sallyport-dev/sallyport/internal/market"
 )
 
 // Meter counts. Create it with [NewMeter].
 type Meter struct {
 	mu      sync.Mutex
 	counts  map[Key]*count
+	totals  map[totalKey]*Total
 	uses    map[id.Credential]LastUse
 	writing map[id.Credential]LastUse // on their way to the store
 
 	flushing sync.Mutex
-	unsure   *Batch // was sent, and the store has not said that it has it
+	unsure   *Batch       // was sent, and the store has not said that it has it
+	waiting  atomic.Int64 // rows of it
+	failures atomic.Int64
 }
 
 type count struct {
 	n     int64
 	total time.Duration
 	took  latency.Histogram
+	of    *Total
+}
+
+// totalKey is what totals are kept by: the part of a [Key] that no customer adds to.
+type totalKey struct {
+	environment market.Environment
+	api         string
+	outcome     string
+	source      string
+}
+
+// Total is what was counted since the start of the program, of all customers.
+type Total struct {
+	Environment market.Environment
+	API         string
+	Outcome     string
+	Source      string
+	Took        latency.Histogram
+	Duration    time.Duration
 }
 
 // NewMeter returns a Meter that has counted nothing.
 func NewMeter() *Meter {
-	return &Meter{counts: map[Key]*count{}, uses: map[id.Credential]LastUse{}}
+	return &Meter{counts: map[Key]*count{}, totals: map[totalKey]*Total{}, uses: map[id.Credential]LastUse{}}
 }
 
 // Count adds one event at now that took so long. The key's Hour is filled in.
@@ -52,12 +76,45 @@ func (m *Meter) Count(k Key, now time.Time, took time.Duration) {
 	defer m.mu.Unlock()
 	c := m.counts[k]
 	if c == nil {
-		c = &count{}
+		c = &count{of: m.total(k)}
 		m.counts[k] = c
 	}
 	c.n++
 	c.total += took
-	c.took.Add(took)
+	c.of.Duration += took
+	bucket := latency.Bucket(took)
+	c.took[bucket]++
+	c.of.Took[bucket]++
+}
+
+// total returns the total that k counts in. m.mu is held.
+func (m *Meter) total(k Key) *Total {
+	key := totalKey{k.Environment, k.API, k.Outcome, k.Source}
+	t := m.totals[key]
+	if t == nil {
+		t = &Total{Environment: k.Environment, API: k.API, Outcome: k.Outcome, Source: k.Source}
+		m.totals[key] = t
+	}
+	return t
+}
+
+// Totals returns what was counted since the start, in no order.
+func (m *Meter) Totals() []Total {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([]Total, 0, len(m.totals))
+	for _, t := range m.totals {
+		out = append(out, *t)
+	}
+	return out
+}
+
+// Unwritten is how many rows are not known to be in the store, and how often writing
+// has failed since the start.
+func (m *Meter) Unwritten() (rows int, failures int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.counts) + int(m.waiting.Load()), m.failures.Load()
 }
 
 // Use notes that a credential was used.
@@ -126,10 +183,13 @@ func (m *Meter) send(ctx context.Context, store Store) error {
 	if m.unsure == nil {
 		return nil
 	}
+	m.waiting.Store(int64(len(m.unsure.Rows)))
 	if err := store.AddUsage(ctx, *m.unsure); err != nil {
+		m.failures.Add(1)
 		return fmt.Errorf("write usage: %w", err)
 	}
 	m.unsure = nil
+	m.waiting.Store(0)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.writing = nil

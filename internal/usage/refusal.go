@@ -99,7 +99,8 @@ type Refusals struct {
 	unowned ring
 	waiting []Refusal // to be written, oldest first
 	shares  map[share]int
-	omitted int // beyond their share, since the last write
+	omitted int   // beyond their share, since the last write
+	dropped int64 // and since the start
 }
 
 // ring is a fixed number of refusals, with the place of each trace.
@@ -172,11 +173,20 @@ func (l *Refusals) await(r Refusal) {
 	}
 	if l.shares[own] >= most || l.shares[all] >= mostOfAll {
 		l.omitted++
+		l.dropped++
 		return
 	}
 	l.shares[own]++
 	l.shares[all]++
 	l.waiting = append(l.waiting, r)
+}
+
+// Unwritten is how many reasons wait to be written, and how many were omitted since
+// the start.
+func (l *Refusals) Unwritten() (waiting int, omitted int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.waiting), l.dropped
 }
 
 // everybody stands for all organizations together; it is the id of none.

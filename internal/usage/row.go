@@ -32,9 +32,9 @@ type Row struct {
 	Took     latency.Histogram // of none in rows that an older version has written
 }
 
-// Total adds up the rows of all hours, one for each key, under the first hour. The
+// AddUp adds up the rows of all hours, one for each key, under the first hour. The
 // rows come by hour, as they go.
-func Total(rows []Row) []Row {
+func AddUp(rows []Row) []Row {
 	at := map[Key]int{}
 	var out []Row
 	for _, r := range rows {
