@@ -21,7 +21,7 @@ const module = "github.com/sallyport-dev/sallyport/"
 // packages of lower layers, so packages of one layer do not know each other.
 var layers = [][]string{
 	{"api", "catalog", "internal/acme", "internal/id", "internal/latency", "internal/localca", "internal/oauth", "internal/phc", "internal/openapi/strictyaml", "internal/problem", "internal/secret", "internal/strictjson", "test/bench"},
-	{"client", "internal/foreign", "internal/jose", "internal/limit", "internal/openapi"},
+	{"client", "internal/foreign", "internal/jose", "internal/limit", "internal/openapi", "internal/tracing"},
 	{"internal/dpop", "internal/market"},
 	{"internal/keyring", "internal/keyset", "internal/mock", "internal/usage"},
 	{"internal/manifest", "internal/pkcs11", "internal/snapshot", "internal/token"},
@@ -57,6 +57,7 @@ var only = map[string][]string{
 	"net/http": {
 		"client", "internal/httpx", "internal/server", "internal/cli", "internal/demo", "internal/mock",
 		"internal/metrics", // answers Prometheus
+		"internal/tracing", // sends to a collector
 		"internal/keyset",  // fetches from clients, with a dialer of its own
 		"internal/adminapi", "internal/authserver", "internal/gateway", "internal/portal", "test/bench",
 	},
@@ -77,7 +78,7 @@ var reveals = []string{
 	"internal/market",     // hashes it
 	"internal/pkcs11",     // logs in to a token
 	"internal/secret",     // compares it
-	"internal/server",     // asks the gateway about a token
+	"internal/server",     // asks the gateway about a token, sends a collector its headers
 	"internal/store",      // opens PostgreSQL
 }
 

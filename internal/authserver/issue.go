@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/secret"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
 	"github.com/sallyport-dev/sallyport/internal/token"
+	"github.com/sallyport-dev/sallyport/internal/tracing"
 	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
@@ -72,7 +73,10 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 		if err := q.checkGrant(e.Profile); err != nil {
 			return owned(err, s.named(q))
 		}
-		if client, err = s.authenticate(r, q); err != nil {
+		span := httpx.Span(r.Context()).Child("authenticate", tracing.Internal)
+		client, err = s.authenticate(r, q)
+		span.End()
+		if err != nil {
 			return owned(err, s.named(q))
 		}
 		if err := s.withinLimit(q, client.Client); err != nil {
@@ -225,6 +229,8 @@ func (s *Server) mint(ctx context.Context, g *grant, typ string) (*issued, error
 	if err := s.awaitNotBefore(ctx, g.client.NotBefore); err != nil {
 		return nil, err
 	}
+	span := httpx.Span(ctx).Child("sign", tracing.Internal) // and wait for it
+	defer span.End()
 	key, done, err := s.turn(ctx, g.client.App.ID)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net"
 	"net/netip"
 	"net/url"
@@ -65,6 +66,7 @@ func (c *Config) check() error {
 		bad("key_sets.stale", "must be at most 24h: a key that its owner took out is taken for so much longer")
 	}
 	c.checkACME(bad)
+	c.Tracing.check(bad)
 	checkListener(bad, "management", c.Management)
 	checkListener(bad, "portal", c.Portal)
 	if c.Metrics.On() {
@@ -136,6 +138,29 @@ func (e *Environment) check(bad func(where, format string, args ...any), where s
 		}
 		if p.Profile.GrantTypeOptional && !p.JSON {
 			bad(at+".profile.grant_type_optional", "is for JSON bodies: set json as well")
+		}
+	}
+}
+
+func (t Tracing) check(bad func(where, format string, args ...any)) {
+	if !t.On() {
+		if t.Sample != nil || t.Follow || len(t.Headers) > 0 || t.CA != "" {
+			bad("tracing.otlp", "is missing; there is no collector to send traces to")
+		}
+		return
+	}
+	u, err := url.Parse(t.OTLP)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		bad("tracing.otlp", "must be an http or https URL without user, query or fragment; credentials go into headers")
+	} else if u.Scheme == "http" && len(t.Headers) > 0 && !loopback(u.Hostname()) {
+		bad("tracing.headers", "are secrets, and would be sent in the clear: use https")
+	}
+	if *t.Sample < 0 || *t.Sample > 1 || math.IsNaN(*t.Sample) {
+		bad("tracing.sample", "must be from 0 to 1")
+	}
+	for name := range t.Headers {
+		if !headerName.MatchString(name) {
+			bad("tracing.headers", "%q is not a header's name", name)
 		}
 	}
 }

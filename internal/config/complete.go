@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ func (c *Config) Complete() error {
 		c.Database.SQLite = filepath.Join(c.Data, "sallyport.db")
 	}
 	c.Headers.complete()
+	c.Tracing.complete()
 	setDefault(&c.Management.Listen, "127.0.0.1:8445")
 	setDefault(&c.Portal.Listen, "127.0.0.1:8446")
 	if c.Environments == nil {
@@ -39,6 +41,22 @@ func (c *Config) Complete() error {
 	}
 	return c.check()
 }
+
+func (t *Tracing) complete() {
+	if !t.On() {
+		return
+	}
+	if t.Sample == nil {
+		sample := defaultSample
+		t.Sample = &sample
+	}
+	if u, err := url.Parse(t.OTLP); err == nil && u.Host != "" && strings.Trim(u.Path, "/") == "" {
+		t.OTLP = u.JoinPath("/v1/traces").String()
+	}
+}
+
+// defaultSample is the part of requests that is recorded.
+const defaultSample = 0.01
 
 func (h *Headers) complete() {
 	setDefault(&h.Trace, "X-Trace-Id")

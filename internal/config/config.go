@@ -21,6 +21,7 @@ type Config struct {
 	Management   Listener                            `yaml:"management" doc:"The management API."`
 	Portal       Listener                            `yaml:"portal" doc:"The developer portal."`
 	Metrics      Listener                            `yaml:"metrics" doc:"A listener for Prometheus, which asks for no token: GET /metrics. Default: none; the management API answers the same to operators."`
+	Tracing      Tracing                             `yaml:"tracing" doc:"Sending traces to an OpenTelemetry collector."`
 	Catalog      Catalog                             `yaml:"catalog" doc:"The catalogue of APIs."`
 	ACME         ACME                                `yaml:"acme" doc:"Getting certificates from an authority by ACME (RFC 8555), for listeners that say so."`
 	KeySets      KeySets                             `yaml:"key_sets" doc:"Fetching the keys that clients publish (jwks_uri)."`
@@ -30,6 +31,18 @@ type Config struct {
 	Log          Log                                 `yaml:"log" doc:"The log."`
 	Name         string                              `yaml:"name" doc:"What the portal calls itself. Default: API Marketplace."`
 }
+
+// Tracing says which requests are recorded, and where they are sent.
+type Tracing struct {
+	OTLP    string            `yaml:"otlp" doc:"URL of the collector that takes OTLP over HTTP, in JSON, such as http://127.0.0.1:4318; without a path, /v1/traces. Default: none, and nothing is recorded."`
+	Sample  *float64          `yaml:"sample" doc:"The part of requests that is recorded, from 0 to 1, by chance. Default: 0.01."`
+	Follow  bool              `yaml:"follow" doc:"Record a request that comes with a traceparent if, and only if, that says that it is sampled. Only where callers are your own: others could have all of theirs recorded. Default: false."`
+	Headers map[string]Secret `yaml:"headers" doc:"Headers that the collector asks for, such as Authorization: where to read their values."`
+	CA      string            `yaml:"ca" doc:"PEM file with authorities to trust for the collector beside the system's."`
+}
+
+// On reports whether anything is recorded.
+func (t Tracing) On() bool { return t.OTLP != "" }
 
 // Database says where the data is. One of its fields, or none for SQLite in the
 // data folder.

@@ -97,6 +97,9 @@ func rows(t *testing.T, b *strings.Builder, prefix string, typ reflect.Type) {
 			rows(t, b, prefix, field.Type)
 		case leaf(field.Type):
 			row(b, name, field)
+		case field.Type.Kind() == reflect.Map:
+			row(b, name, field)
+			rows(t, b, name+".NAME.", field.Type.Elem())
 		case field.Type.Kind() == reflect.Slice:
 			row(b, name, field)
 			rows(t, b, name+"[].", field.Type.Elem())
@@ -162,7 +165,7 @@ func kind(typ reflect.Type) string {
 		return "text"
 	case reflect.Bool:
 		return "true or false"
-	case reflect.Int:
+	case reflect.Int, reflect.Float64:
 		return "number"
 	case reflect.Slice:
 		if typ.Elem().Kind() == reflect.String {

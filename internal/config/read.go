@@ -79,6 +79,7 @@ func lineOf(text []byte, value string) int {
 func (c *Config) resolve(folder string) {
 	paths := []*string{
 		&c.Data, &c.Database.SQLite, &c.Database.Postgres.File, &c.Keys.Sealing.File, &c.Keys.Hashing.File, &c.Log.File,
+		&c.Metrics.TLS.Certificate, &c.Metrics.TLS.Key, &c.Tracing.CA,
 		&c.Management.TLS.Certificate, &c.Management.TLS.Key, &c.Portal.TLS.Certificate, &c.Portal.TLS.Key,
 	}
 	paths = append(paths, &c.Keys.PKCS11.Module, &c.Keys.PKCS11.PIN.File, &c.ACME.CA)
@@ -91,6 +92,12 @@ func (c *Config) resolve(folder string) {
 			for i := range e.MutualTLS.ClientCA {
 				paths = append(paths, &e.MutualTLS.ClientCA[i])
 			}
+		}
+	}
+	for name, from := range c.Tracing.Headers {
+		if from.File != "" && !filepath.IsAbs(from.File) {
+			from.File = filepath.Join(folder, from.File)
+			c.Tracing.Headers[name] = from
 		}
 	}
 	for _, p := range paths {

@@ -81,11 +81,11 @@ func (p *proxy) forward(c *call, identity string, body *clientBody) {
 func (p *proxy) outgo(c *call, out *outgoing, identity string) {
 	u := url.URL{Path: c.upstreamPath(), RawQuery: withoutToken(c.r.URL.RawQuery)}
 	out.request = relay.Request{Method: c.r.Method, Target: u.RequestURI(), Host: c.target.url.Host}
-	traced := goodTrace(c.r.Header)
+	parent, keep := c.traceparent()
 	fields := out.fields
 	for name, values := range c.r.Header {
 		switch {
-		case hops[name], p.g.strips(name, c.target.upstream.ForwardToken), !traced && (name == "Traceparent" || name == "Tracestate"):
+		case hops[name], p.g.strips(name, c.target.upstream.ForwardToken), name == "Traceparent", !keep && name == "Tracestate":
 			continue
 		case name == "User-Agent" && len(values) > 1:
 			values = values[:1]
@@ -100,6 +100,7 @@ func (p *proxy) outgo(c *call, out *outgoing, identity string) {
 	if ip, _, err := net.SplitHostPort(c.r.RemoteAddr); err == nil {
 		fields = append(fields, relay.Field{Name: "X-Forwarded-For", Value: ip})
 	}
+	fields = append(fields, relay.Field{Name: "Traceparent", Value: parent})
 	proto := "http"
 	if c.r.TLS != nil {
 		proto = "https"

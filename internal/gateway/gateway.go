@@ -48,6 +48,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
 	"github.com/sallyport-dev/sallyport/internal/token"
+	"github.com/sallyport-dev/sallyport/internal/tracing"
 	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
@@ -135,6 +136,9 @@ type stage struct {
 	pass func(*call) error
 }
 
+// takesTime reports whether a stage may take so long that a trace should show it.
+func takesTime(stage string) bool { return stage == "authenticate" || stage == "read" }
+
 // call is one request on its way through the chain.
 type call struct {
 	w     http.ResponseWriter
@@ -151,8 +155,10 @@ type call struct {
 	inside    []string     // the gates that it has passed
 	operation *openapi.Operation
 	params    map[string]string
-	public    bool // needs no token
-	asked     bool // what would become of it is asked; nothing is counted
+	public    bool          // needs no token
+	span      *tracing.Span // nil: it is not recorded
+	visit     *tracing.Span // of the upstream
+	asked     bool          // what would become of it is asked; nothing is counted
 
 	principal *token.Principal
 	client    snapshot.Client
@@ -168,8 +174,9 @@ type call struct {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{w: w, r: r, began: g.Now()}
 	defer func() { g.leave(c); g.finish(c) }()
+	c.span = httpx.Span(r.Context())
 	for i := range g.chain {
-		if err := g.chain[i].pass(c); err != nil {
+		if err := g.chain[i].through(c); err != nil {
 			c.outcome = g.refuse(c, err)
 			return
 		}
@@ -177,6 +184,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := g.answer(c); err != nil {
 		c.outcome = g.refuse(c, err)
 	}
+}
+
+// through passes c through the stage, and shows that in its trace.
+func (s *stage) through(c *call) error {
+	if c.span != nil && takesTime(s.name) {
+		span := c.span.Child(s.name, tracing.Internal)
+		defer span.End()
+	}
+	return s.pass(c)
 }
 
 // finish meters and records the call.

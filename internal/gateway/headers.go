@@ -5,6 +5,9 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+
+	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/tracing"
 )
 
 // Headers says which headers carry what between gateway and upstream. Names
@@ -90,26 +93,21 @@ func plainConnection(values []string) bool {
 	return true
 }
 
-// goodTrace reports whether there is a W3C trace context. One that is none is not
-// passed on: what passes through here is good enough to be logged.
-func goodTrace(h http.Header) bool {
-	values := h["Traceparent"]
-	return len(values) == 1 && isTraceparent(values[0])
-}
-
-// isTraceparent reports whether s is version-traceid-parentid-flags (W3C Trace
-// Context §3.2). A later version may go on after that; ff is none.
-func isTraceparent(s string) bool {
-	if len(s) < 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' || s[:2] == "ff" || s[:2] == "00" && len(s) > 55 || len(s) > 55 && s[55] != '-' {
-		return false
+// traceparent is what the upstream is told of the trace (W3C Trace Context). If the
+// call is recorded its parent is our span; else what the caller has sent goes on, since
+// a span that nobody will ever see would tear the caller's trace; and a call that came
+// without any, or with one that is none, gets one that holds the trace id. keep says
+// whether the caller's tracestate goes on too.
+func (c *call) traceparent() (parent string, keep bool) {
+	values := c.r.Header["Traceparent"]
+	keep = len(values) == 1 && tracing.Valid(values[0])
+	switch {
+	case c.visit != nil:
+		return c.visit.Traceparent(), keep
+	case keep:
+		return values[0], true
 	}
-	trace, parent := s[3:35], s[36:52]
-	for _, part := range [...]string{s[:2], trace, parent, s[53:55]} {
-		if strings.Trim(part, "0123456789abcdef") != "" {
-			return false
-		}
-	}
-	return strings.Trim(trace, "0") != "" && strings.Trim(parent, "0") != ""
+	return tracing.Begin(httpx.Trace(c.r.Context())), false
 }
 
 // introduce tells set what the upstream is told about the caller.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/mock"
+	"github.com/sallyport-dev/sallyport/internal/tracing"
 )
 
 // answer has the call answered, and says by what (CONTRACT 5.4).
@@ -36,6 +37,8 @@ func (g *Gateway) mock(c *call) error {
 	if c.body != nil {
 		req.Body = c.body.document
 	}
+	span := c.span.Child("mock", tracing.Internal)
+	defer span.End()
 	res := c.api.Mock.Answer(c.api.Document, c.operation, req)
 	if res.Delay > 0 {
 		timer := time.NewTimer(res.Delay)

@@ -17,6 +17,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/relay"
+	"github.com/sallyport-dev/sallyport/internal/tracing"
 )
 
 // What an upstream may take, where its manifest does not say.
@@ -153,6 +154,14 @@ func (p *proxy) serve(c *call) error {
 	c.passing = body
 	c.target.visits.underWay.Add(1)
 	defer c.target.visits.underWay.Add(-1)
+	if c.span != nil {
+		c.visit = c.span.Child("upstream", tracing.Client)
+		c.visit.Text("server.address", c.target.url.Host)
+		defer func() {
+			c.visit.Number("http.response.status_code", int64(c.status))
+			c.visit.End()
+		}()
+	}
 	if p.relays(c) {
 		p.forward(c, identity, body)
 	} else {
@@ -262,10 +271,11 @@ func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 	pr.Out.Host = ""
 	p.g.clean(pr.Out.Header, t.upstream.ForwardToken)
 	p.g.clean(pr.Out.Trailer, false)
-	if !goodTrace(pr.Out.Header) {
-		delete(pr.Out.Header, "Traceparent")
+	parent, keep := c.traceparent()
+	if !keep {
 		delete(pr.Out.Header, "Tracestate")
 	}
+	pr.Out.Header["Traceparent"] = []string{parent}
 	pr.SetXForwarded()
 	pr.Out.Header["X-Forwarded-Host"] = []string{p.host} // not what the caller says it is
 	p.g.introduce(c, httpx.Trace(pr.In.Context()), t.identity, func(name, value string) { pr.Out.Header[name] = []string{value} })
@@ -314,6 +324,7 @@ func (p *proxy) fail(c *call, body *clientBody, err error) {
 	}
 	httpx.Note(ctx, slog.String("upstream_error", err.Error()))
 	c.target.visits.fail(ref.code)
+	c.visit.Fail()
 	c.outcome = p.g.refuse(c, ref)
 }
 

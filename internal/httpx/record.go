@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/tracing"
 )
 
 // entry is a request's access record while it is being made. One goroutine,
@@ -13,18 +15,20 @@ import (
 type entry struct {
 	trace string
 	began time.Time
+	span  *tracing.Span // nil: not recorded
 	attrs []slog.Attr
 }
 
-// Recording says how requests are recorded. All fields are needed but Proxies and
-// Served.
+// Recording says how requests are recorded. All fields are needed but Proxies,
+// Served and Tracer.
 type Recording struct {
 	Logger  *slog.Logger
 	Surface string // "sandbox", "production", "management", "portal"
 	Trace   TraceHeaders
 	Now     func() time.Time
-	Proxies Proxies // that are believed about who called them
-	Served  *Served // counts them; nil: nothing does
+	Proxies Proxies         // that are believed about who called them
+	Served  *Served         // counts them; nil: nothing does
+	Tracer  *tracing.Tracer // records some of them; nil: none
 	// Fail answers a request whose handler panicked before it wrote.
 	Fail func(w http.ResponseWriter, r *http.Request, err error)
 }
@@ -35,6 +39,7 @@ func Record(next http.Handler, rec Recording) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := rec.Now()
 		e := &entry{trace: rec.Trace.of(r.Header), began: start}
+		e.span = rec.Tracer.Start(r.Header, e.trace)
 		r = r.WithContext(context.WithValue(r.Context(), contextKey{}, e))
 		rec.Proxies.unmask(r) // a copy, by WithContext
 		rec.Trace.answer(w.Header(), e.trace)
@@ -74,6 +79,9 @@ func (rec Recording) log(r *http.Request, w *statusWriter, e *entry, start time.
 	}
 	took := rec.Now().Sub(start)
 	rec.Served.count(status, took)
+	if e.span != nil {
+		e.finish(r.Method, rec.Surface, status)
+	}
 	level := slog.LevelInfo
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelWarn

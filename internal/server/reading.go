@@ -54,6 +54,8 @@ func (s *Server) reading(ctx context.Context) metrics.Reading {
 	}
 	r.Metering.Pending, r.Metering.Failures = s.meter.Unwritten()
 	r.Metering.Refusals, r.Metering.Omitted = s.refusals.Unwritten()
+	traces := s.tracer.Counts()
+	r.Traces = metrics.Traces{Sent: traces.Sent, Dropped: traces.Dropped, Failed: traces.Failed}
 	for _, l := range s.listeners() {
 		if l.shown != nil {
 			r.Certificates = append(r.Certificates, metrics.Certificate{Listener: l.name, Expires: l.shown.current.Load().Leaf.NotAfter})

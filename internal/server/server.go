@@ -40,6 +40,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
 	"github.com/sallyport-dev/sallyport/internal/store"
 	"github.com/sallyport-dev/sallyport/internal/token"
+	"github.com/sallyport-dev/sallyport/internal/tracing"
 	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
@@ -69,6 +70,7 @@ type Server struct {
 	grants     *usage.Grants
 	servedMu   sync.Mutex
 	served     map[string]*httpx.Served // by surface
+	tracer     *tracing.Tracer          // nil: nothing is recorded
 	turns      *authserver.Turns
 	checks     *authserver.Checks
 	counter    *limit.Counter
@@ -121,6 +123,7 @@ const (
 	tokenLeeway         = 30 * time.Second // CONTRACT 4.1
 	feedRetention       = 24 * time.Hour
 	feedKeep            = 10_000
+	idleCollector       = time.Minute
 	usageKept           = 400 * 24 * time.Hour
 	nodesKept           = 24 * time.Hour
 )
@@ -176,6 +179,9 @@ func (s *Server) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := s.arrive(ctx, sealer); err != nil {
+		return err
+	}
+	if s.tracer, err = s.openTracer(); err != nil {
 		return err
 	}
 	if err := s.openRings(ctx, sealer); err != nil {
@@ -309,6 +315,9 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 	base.Go(func() error { return s.upkeep(beneath) })
 	base.Go(func() error { return s.watchCertificates(beneath) })
 	base.Go(func() error { return s.keepTelling(beneath) })
+	if s.tracer != nil {
+		base.Go(func() error { return s.tracer.Run(beneath) })
+	}
 
 	if err := s.manageCertificates(beneath); err != nil {
 		stop()
