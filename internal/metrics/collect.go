@@ -176,7 +176,7 @@ func keeping() []Metric {
 
 func program() []Metric {
 	return []Metric{
-		{"certificate_expiry_timestamp_seconds", "gauge", "When the certificate of a listener expires.", []string{"listener"}, func(r *Reading, out emit) {
+		{"certificate_expiry_timestamp_seconds", "gauge", "When the certificate of a listener expires, if it is of the local CA or from files; one that is got by ACME is not among them, and the log tells of it.", []string{"listener"}, func(r *Reading, out emit) {
 			for _, c := range r.Certificates {
 				out(seconds(c.Expires), c.Listener)
 			}

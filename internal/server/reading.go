@@ -57,7 +57,7 @@ func (s *Server) reading(ctx context.Context) metrics.Reading {
 	traces := s.tracer.Counts()
 	r.Traces = metrics.Traces{Sent: traces.Sent, Dropped: traces.Dropped, Failed: traces.Failed}
 	for _, l := range s.listeners() {
-		if l.shown != nil {
+		if l.shown != nil && l.shown.acme == nil {
 			r.Certificates = append(r.Certificates, metrics.Certificate{Listener: l.name, Expires: l.shown.current.Load().Leaf.NotAfter})
 		}
 	}
