@@ -87,6 +87,13 @@ func TestNoSecretIsWrittenAnywhere(t *testing.T) {
 	}
 	p.exercise(t, found)
 
+	t.Run("in the metrics", func(t *testing.T) {
+		text, err := p.operator().Metrics(t.Context())
+		if err != nil || !strings.Contains(text, "sallyport_tokens_total") {
+			t.Errorf("%v %s", err, text)
+		}
+		found.search(t, "the metrics", []byte(text))
+	})
 	t.Run("with the program running, its WAL included", func(t *testing.T) {
 		if files := found.searchFolder(t, data); files < 5 {
 			t.Errorf("only %d files were searched", files)
@@ -139,6 +146,7 @@ func (p *process) exercise(t *testing.T, found canaries) {
 				p.call(c, text, nil)
 			}
 		}
+		p.exerciseProofs(t, e, found)
 		p.misplaceSecrets(t, e)
 		p.misplaceToken(t, e, token)
 	}
@@ -183,6 +191,55 @@ func (p *process) exerciseManagement(t *testing.T, found canaries) {
 	p.do("POST", p.Operator.URL+"/v1/organizations", map[string]string{"Authorization": "Bearer " + p.Operator.Token, "Content-Type": "application/json"},
 		fmt.Sprintf(`{"name":%q,"secret":%q}`, "x", e.ClientSecret))
 	p.do("GET", p.Portal+"/?token="+p.Operator.Token, map[string]string{"Cookie": "s=" + p.Operator.Token}, "")
+}
+
+// exerciseProofs authenticates by assertions and binds tokens by proofs, good and bad
+// ones, and where they do not belong. Neither is of use twice, and neither is written.
+func (p *process) exerciseProofs(t *testing.T, e *environment, found canaries) {
+	t.Helper()
+	target, c := e.URL+"/oauth2/token", e.api(t, "eligibility")
+	key := keyOf(t, "ES256")
+	p.addKey(t, e, api.NewCredential{PublicKey: publicPEM(t, key)})
+	signed := func(what string, changes map[string]any) string {
+		text := sign(t, key, "ES256", nil, asserting(e, changes))
+		parts := strings.Split(text, ".")
+		found[text], found[parts[1]], found[parts[2]] = what, what+", its payload", what+", its signature"
+		return text
+	}
+	good := signed("an assertion", nil)
+	eventually(t, "the key works", func() bool {
+		a := p.assert(target, good)
+		if a.status != 200 {
+			good = signed("an assertion", nil)
+		}
+		return a.status == 200
+	})
+	p.assert(target, good) // again
+	for _, changes := range []map[string]any{{"aud": "https://other.example"}, {"exp": time.Now().Add(-time.Hour).Unix()}, {"iss": "x"}, {"jti": nil}} {
+		p.assert(target, signed("a bad assertion", changes))
+	}
+	stray := signed("a stray assertion", nil)
+	p.assert(target+"?client_assertion="+stray, "")
+	p.form(target, "grant_type", "client_credentials", "client_id", stray, "client_secret", stray)
+	p.call(c, stray, map[string]string{"X-Trace-Id": stray, "traceparent": "00-" + stray})
+	p.do("GET", e.URL+"/"+stray, nil, "")
+
+	h := newHolder(t)
+	token := p.bound(e, h)
+	found.token(t, "a bound token", token)
+	proof := func(url, token string, change func(header, claims map[string]any)) string {
+		text := h.proof(c.Method, url, token, change)
+		parts := strings.Split(text, ".")
+		found[text], found[parts[1]], found[parts[2]] = "a proof", "a proof, its payload", "a proof, its signature"
+		return text
+	}
+	one := proof(c.URL, token, nil)
+	h.take(p.callWith(c, token, one))
+	p.callWith(c, token, proof(c.URL, token, nil))
+	p.callWith(c, token, one)
+	p.callWith(c, token, proof(c.URL+"/other", token, nil))
+	p.callWith(c, token, proof(c.URL, "", func(_, claims map[string]any) { claims["ath"] = token }))
+	p.call(c, token, map[string]string{"X-Trace-Id": proof(c.URL, token, nil)})
 }
 
 // misplaceSecrets sends the client's secret in every wrong way.
