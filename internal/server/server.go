@@ -362,68 +362,6 @@ func (s *Server) routeByNewest(ctx context.Context) {
 	}
 }
 
-// upkeep does what has to be done now and then: rotate keys that are due,
-// forget what is old, and catch up on what a change could not bring.
-func (s *Server) upkeep(ctx context.Context) error {
-	var warned time.Time
-	ticker, soon := time.NewTicker(s.Pace.Upkeep), time.NewTicker(retryKeys)
-	defer ticker.Stop()
-	defer soon.Stop()
-	for {
-		for _, e := range s.environments {
-			if err := e.ring.Tick(ctx); err != nil && ctx.Err() == nil {
-				s.Logger.ErrorContext(ctx, "cannot rotate keys", slog.String("environment", string(e.name)), slog.Any("error", err))
-			}
-		}
-		err := s.store.Prune(ctx, store.Retention{Feed: feedRetention, FeedKeep: feedKeep, Usage: usageKept, Nodes: nodesKept, Refusals: refusalsKept()})
-		if err != nil && ctx.Err() == nil {
-			s.Logger.WarnContext(ctx, "cannot forget what is old", slog.Any("error", err))
-		}
-		if now := s.Now(); now.Sub(warned) >= warnInterval && s.warn(ctx) {
-			warned = now
-		}
-		if !s.rest(ctx, ticker, soon) {
-			return nil
-		}
-		s.reloadKeys(ctx)
-		if s.model.Catalog() != s.compiled.Load() {
-			s.routeByNewest(ctx)
-		}
-	}
-}
-
-// warn says which credentials will end soon, once each on all nodes together. It
-// reports whether it got to the end.
-func (s *Server) warn(ctx context.Context) bool {
-	told, err := s.Market.WarnOfExpiry(ctx)
-	for _, w := range told {
-		s.Logger.WarnContext(ctx, "a credential expires soon", slog.Int("days", w.Days), slog.Time("expires", w.Credential.Expires),
-			slog.String("credential_id", string(w.Credential.ID)), slog.String("app_id", string(w.App.ID)),
-			slog.String("org_id", string(w.App.Org)), slog.String("environment", string(w.App.Environment)))
-	}
-	if err != nil && ctx.Err() == nil {
-		s.Logger.WarnContext(ctx, "cannot look for credentials that expire soon", slog.Any("error", err))
-	}
-	return err == nil
-}
-
-// rest waits until upkeep is due, or until a key set that could not be read is
-// to be asked for again. It reports whether there is anything left to do.
-func (s *Server) rest(ctx context.Context, due, soon *time.Ticker) bool {
-	for {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-due.C:
-			return true
-		case <-soon.C:
-			if s.keysBehind.Load() {
-				s.reloadKeys(ctx)
-			}
-		}
-	}
-}
-
 // routed reports whether the newest catalogue was taken up, as far as it can be.
 func (s *Server) routed() bool { return s.tried.Load() >= s.model.Catalog() }
 
