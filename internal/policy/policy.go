@@ -56,54 +56,68 @@ func (r *Refusal) Why() string {
 // Standing decides whether a token that verified is still honoured: whose it is
 // must be active, and nothing revoked that stands behind it (CONTRACT 2.5, 4.2).
 func Standing(p *token.Principal, c snapshot.Client, known, revoked bool) *Refusal {
-	ref := &Refusal{Code: NotApproved, Detail: "The access token was revoked, or its app or secret was. Get a new token; if that fails too, make a new secret or ask the operator"}
-	switch {
-	case !known:
-		ref.Reason, ref.Next = "the app of this token is gone", "use the credentials of an app that exists"
-	case revoked:
-		ref.Reason, ref.Next = "the token was revoked", "get a new one"
-	case c.Credential == nil || c.Credential.Revoked:
-		ref.Reason, ref.Next = "the secret that this token was got with was revoked", "get a token with another secret"
-	case p.IssuedAt < c.NotBefore:
-		ref.Reason = "the token was issued before " + time.Unix(c.NotBefore, 0).UTC().Format(time.RFC3339) + ", up to when all were revoked"
-		ref.Next = "get a new one"
-	case !c.App.Active:
-		ref.Reason, ref.Next = "the app is disabled", "enable the app"
-	case !c.Org.Active:
-		ref.Reason, ref.Next = "the organization is suspended", "ask the operator"
-	default:
+	reason, next := standing(p, c, known, revoked)
+	if reason == "" {
 		return nil
 	}
-	return ref
+	return &Refusal{
+		Code: NotApproved, Reason: reason, Next: next,
+		Detail: "The access token was revoked, or its app or secret was. Get a new token; if that fails too, make a new secret or ask the operator",
+	}
+}
+
+// standing returns why a token is not honoured any more, "" if it is. It makes
+// no refusal: nearly every call asks, and nearly none is refused.
+func standing(p *token.Principal, c snapshot.Client, known, revoked bool) (reason, next string) {
+	switch {
+	case !known:
+		return "the app of this token is gone", "use the credentials of an app that exists"
+	case revoked:
+		return "the token was revoked", "get a new one"
+	case c.Credential == nil || c.Credential.Revoked:
+		return "the secret that this token was got with was revoked", "get a token with another secret"
+	case p.IssuedAt < c.NotBefore:
+		return "the token was issued before " + time.Unix(c.NotBefore, 0).UTC().Format(time.RFC3339) + ", up to when all were revoked", "get a new one"
+	case !c.App.Active:
+		return "the app is disabled", "enable the app"
+	case !c.Org.Active:
+		return "the organization is suspended", "ask the operator"
+	}
+	return "", ""
 }
 
 // Product decides by which product a call is entitled: one that the API is
 // filed under, that is in the token, and that the organization's subscription
 // opens now (CONTRACT 3.3).
 func Product(api *manifest.API, p *token.Principal, c snapshot.Client, active func(product string) bool) (string, *Refusal) {
-	ref := &Refusal{
-		Code:   InvalidProduct,
-		Detail: fmt.Sprintf("The token does not open this API. It is part of %s: request access to it, then get a new token", strings.Join(api.Products, " and ")),
-	}
+	var reason, next string
 	for _, product := range api.Products {
-		state := c.Org.Subscription(product)
-		switch {
-		case !active(product):
-			ref.Reason, ref.Next = "the product "+product+" is retired", "see the change log for its successor"
-		case state == "":
-			ref.Reason, ref.Next = "the organization has no subscription to "+product, "subscribe to it"
-		case !state.Opens(c.App.Environment):
-			ref.Reason = fmt.Sprintf("the subscription to %s is %q, which does not open %s", product, state, c.App.Environment)
-			ref.Next = nextFor(state)
-		case !c.App.Takes(product):
-			ref.Reason, ref.Next = "the app is narrowed to other products", "add "+product+" to the app's products"
-		case !p.HasProduct(product):
-			ref.Reason, ref.Next = product+" is open to the app, but not in this token, which is older or has a narrower scope", "get a new token"
-		default:
+		if reason, next = closed(product, p, c, active); reason == "" {
 			return product, nil
 		}
 	}
-	return "", ref
+	return "", &Refusal{
+		Code: InvalidProduct, Reason: reason, Next: next,
+		Detail: fmt.Sprintf("The token does not open this API. It is part of %s: request access to it, then get a new token", strings.Join(api.Products, " and ")),
+	}
+}
+
+// closed returns why a product does not open its APIs to a caller, "" if it does.
+func closed(product string, p *token.Principal, c snapshot.Client, active func(product string) bool) (reason, next string) {
+	state := c.Org.Subscription(product)
+	switch {
+	case !active(product):
+		return "the product " + product + " is retired", "see the change log for its successor"
+	case state == "":
+		return "the organization has no subscription to " + product, "subscribe to it"
+	case !state.Opens(c.App.Environment):
+		return fmt.Sprintf("the subscription to %s is %q, which does not open %s", product, state, c.App.Environment), nextFor(state)
+	case !c.App.Takes(product):
+		return "the app is narrowed to other products", "add " + product + " to the app's products"
+	case !p.HasProduct(product):
+		return product + " is open to the app, but not in this token, which is older or has a narrower scope", "get a new token"
+	}
+	return "", ""
 }
 
 func nextFor(state market.SubscriptionState) string {
