@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -47,6 +48,25 @@ func TestEveryRequestLeavesOneRecordWithoutItsQuery(t *testing.T) {
 	}
 	if text, _ := json.Marshal(lines); strings.Contains(string(text), "secret") {
 		t.Errorf("the record holds a secret: %s", text)
+	}
+}
+
+func TestARecordHoldsAllThatIsNoted(t *testing.T) {
+	for _, many := range []int{0, 1, 9, 10, 11, 40} {
+		_, lines := record(func(w http.ResponseWriter, r *http.Request) {
+			for i := range many {
+				httpx.Note(r.Context(), slog.Int(fmt.Sprint("fact", i), i))
+			}
+			w.WriteHeader(http.StatusTeapot)
+		}, httptest.NewRequest(http.MethodGet, "/path", http.NoBody))
+		if len(lines) != 1 || lines[0]["surface"] != "test" || lines[0]["path"] != "/path" || lines[0]["status"] != 418.0 {
+			t.Fatalf("%d facts: got %v", many, lines)
+		}
+		for i := range many {
+			if lines[0][fmt.Sprint("fact", i)] != float64(i) {
+				t.Errorf("%d facts: number %d is missing in %v", many, i, lines)
+			}
+		}
 	}
 }
 

@@ -11,12 +11,31 @@ import (
 )
 
 // entry is a request's access record while it is being made. One goroutine,
-// the handler's, writes it.
+// the handler's, writes it. It is the request's context, and in one piece: there
+// is one for each request.
 type entry struct {
-	trace string
-	began time.Time
-	span  *tracing.Span // nil: not recorded
-	attrs []slog.Attr
+	context.Context //nolint:containedctx // it is the context, with itself in it
+	trace           string
+	began           time.Time
+	span            *tracing.Span // nil: not recorded
+	writer          statusWriter
+	attrs           []slog.Attr // in the room behind what every record has
+	room            [ownAttrs + usualNotes]slog.Attr
+}
+
+// ownAttrs is how many attributes every record has, and usualNotes how many more
+// there are room for.
+const (
+	ownAttrs   = 8
+	usualNotes = 10
+)
+
+// Value implements context.Context.
+func (e *entry) Value(key any) any {
+	if key == (contextKey{}) {
+		return e
+	}
+	return e.Context.Value(key)
 }
 
 // Recording says how requests are recorded. All fields are needed but Proxies,
@@ -36,21 +55,23 @@ type Recording struct {
 // Record gives each request a trace id and an access record, and logs the
 // record when it is done. It never logs a header, a query or a body.
 func Record(next http.Handler, rec Recording) http.Handler {
+	rec.Trace.Answer = http.CanonicalHeaderKey(rec.Trace.Answer)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := rec.Now()
-		e := &entry{trace: rec.Trace.of(r.Header), began: start}
+		e := &entry{Context: r.Context(), trace: rec.Trace.of(r.Header), began: start, writer: statusWriter{ResponseWriter: w}}
 		e.span = rec.Tracer.Start(r.Header, e.trace)
-		r = r.WithContext(context.WithValue(r.Context(), contextKey{}, e))
+		e.attrs = e.room[ownAttrs:ownAttrs]
+		r = r.WithContext(e)
 		rec.Proxies.unmask(r) // a copy, by WithContext
 		rec.Trace.answer(w.Header(), e.trace)
-		sw := &statusWriter{ResponseWriter: w}
+		sw := &e.writer
 		if r.ContentLength != 0 {
 			deadline(w, unreadTimeout)
 		}
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler { //nolint:errorlint // the sentinel is panicked as it is
-					rec.log(r, sw, e, start)
+					rec.log(r, e)
 					panic(p)
 				}
 				rec.Logger.LogAttrs(r.Context(), slog.LevelError, "panic", slog.Any("panic", p),
@@ -59,7 +80,7 @@ func Record(next http.Handler, rec Recording) http.Handler {
 					rec.Fail(sw, r, errPanic)
 				}
 			}
-			rec.log(r, sw, e, start)
+			rec.log(r, e)
 		}()
 		next.ServeHTTP(sw, r)
 	})
@@ -72,12 +93,15 @@ func (panicError) Error() string { return "internal error" }
 // errPanic stands for a panic, whose own text is for the log alone.
 var errPanic error = panicError{}
 
-func (rec Recording) log(r *http.Request, w *statusWriter, e *entry, start time.Time) {
-	status := w.status
+// log writes the record. It goes past slog.Logger, which would look up the line of
+// code that logs, for nobody.
+func (rec *Recording) log(r *http.Request, e *entry) {
+	status := e.writer.status
 	if status == 0 {
 		status = http.StatusOK
 	}
-	took := rec.Now().Sub(start)
+	end := rec.Now()
+	took := end.Sub(e.began)
 	rec.Served.count(status, took)
 	if e.span != nil {
 		e.finish(r.Method, rec.Surface, status)
@@ -86,17 +110,29 @@ func (rec Recording) log(r *http.Request, w *statusWriter, e *entry, start time.
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	attrs := append(make([]slog.Attr, 0, 9+len(e.attrs)),
+	handler := rec.Logger.Handler()
+	if !handler.Enabled(e, level) {
+		return
+	}
+	own := [ownAttrs]slog.Attr{
 		slog.String("surface", rec.Surface),
 		slog.String("trace_id", e.trace),
 		slog.String("method", Redact(r.Method)),
 		slog.String("path", Redact(r.URL.Path)),
 		slog.Int("status", status),
-		slog.Int64("bytes", w.written),
+		slog.Int64("bytes", e.writer.written),
 		slog.Int64("took_us", took.Microseconds()),
 		slog.String("remote", RemoteAddr(r).String()),
-	)
-	rec.Logger.LogAttrs(r.Context(), level, "request", append(attrs, e.attrs...)...)
+	}
+	record := slog.NewRecord(end.Local(), level, "request", 0)
+	if len(e.attrs) <= usualNotes {
+		copy(e.room[:], own[:])
+		record.AddAttrs(e.room[:ownAttrs+len(e.attrs)]...)
+	} else {
+		record.AddAttrs(own[:]...)
+		record.AddAttrs(e.attrs...)
+	}
+	_ = handler.Handle(e, record) // there is nobody to tell
 }
 
 // Note adds facts to the request's access record. They must hold no secret, no

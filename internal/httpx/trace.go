@@ -36,7 +36,7 @@ func (t TraceHeaders) of(h http.Header) string {
 
 func (t TraceHeaders) answer(h http.Header, trace string) {
 	if t.Answer != "" {
-		h[http.CanonicalHeaderKey(t.Answer)] = []string{trace}
+		h[t.Answer] = []string{trace}
 	}
 }
 
