@@ -165,6 +165,7 @@ func (a *Answer) more() error {
 	if cn.r == cn.w {
 		cn.r, cn.w = 0, 0
 	}
+	cn.until = time.Time{}
 	if silence := cn.client.Silence; silence > 0 {
 		if err := cn.readBy(after(silence)); err != nil {
 			return err

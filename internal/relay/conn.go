@@ -20,6 +20,8 @@ type conn struct {
 	used   bool        // it has had an answer before
 	since  time.Time   // when it began to wait
 	cut    atomic.Bool // the exchange's context has ended
+	onEnd  func()      // interrupt, made once
+	until  time.Time   // the deadline of reading and writing, if it is that of an exchange
 
 	small *buffer // on loan while it has a request
 	in    []byte  // small, or larger for a head that needs it
@@ -46,11 +48,14 @@ func (cn *conn) exchange(ctx context.Context, r *Request, first []byte, streams 
 	*a = Answer{conn: cn, head: head{fields: a.head.fields, named: a.head.named, trailer: a.head.trailer}, trailers: a.trailers[:0]}
 	cn.small = lend()
 	cn.in, cn.r, cn.w, cn.heard = cn.small[:], 0, 0, false
-	if err := cn.SetDeadline(after(cn.client.Timeout)); err != nil {
+	if err := cn.give(cn.client.Timeout); err != nil {
 		return nil, a.fail(fmt.Errorf("%w: %w", errNothingSent, err))
 	}
 	if ctx.Done() != nil {
-		a.stop = context.AfterFunc(ctx, cn.interrupt)
+		if cn.onEnd == nil {
+			cn.onEnd = cn.interrupt
+		}
+		a.stop = context.AfterFunc(ctx, cn.onEnd)
 	}
 	if n, err := cn.Write(first); err != nil {
 		if n == 0 && !timedOut(err) {
@@ -59,6 +64,7 @@ func (cn *conn) exchange(ctx context.Context, r *Request, first []byte, streams 
 		return nil, a.fail(fmt.Errorf("sending the request: %w", err))
 	}
 	if streams {
+		cn.until = time.Time{}
 		a.sender = cn.send(r)
 	}
 	if err := a.readHead(r.Method); err != nil {
@@ -127,6 +133,18 @@ func (cn *conn) fill() error {
 		return nil // the error comes again
 	}
 	return err
+}
+
+// give gives an exchange the time d, and up to a sixty-fourth more: a deadline that
+// was set not long ago is far enough away still, and setting one costs more than
+// that is worth.
+func (cn *conn) give(d time.Duration) error {
+	least := after(d)
+	if !cn.until.Before(least) {
+		return nil
+	}
+	cn.until = least.Add(d / 64)
+	return cn.SetDeadline(cn.until)
 }
 
 // interrupt ends what waits on the connection, and what will.

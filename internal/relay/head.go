@@ -262,12 +262,34 @@ func isToken(s string) bool {
 // isValue reports whether s has none but the bytes of a field value (RFC 9110
 // §5.5): no control characters but tabs.
 func isValue[T string | []byte](s T) bool {
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		b := s[i : i+8]
+		eight := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		if !visible(eight) && !isValueBytewise(b) {
+			return false
+		}
+	}
+	return isValueBytewise(s[i:])
+}
+
+func isValueBytewise[T string | []byte](s T) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
 		}
 	}
 	return true
+}
+
+// visible reports whether none of eight bytes is below the space, or DEL: what
+// subtracting from such a byte borrows is seen in its highest bit, unless the byte
+// had that itself.
+func visible(eight uint64) bool {
+	const each = 0x0101010101010101
+	del := eight ^ 0x7f*each
+	return ((eight-' '*each)&^eight|(del-each)&^del)&(0x80*each) == 0
 }
 
 // trim removes optional white space from both ends.

@@ -99,6 +99,7 @@ func (cn *conn) quiet() bool {
 	}
 	// What TLS has received and not given out is not on the socket any more. With
 	// a deadline that has passed it gives out that, and does not wait.
+	cn.until = time.Time{}
 	if cn.SetReadDeadline(past) != nil {
 		return false
 	}

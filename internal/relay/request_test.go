@@ -193,3 +193,18 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+func TestAValueIsOneWhereverItsBytesAre(t *testing.T) {
+	for b := range 256 {
+		want := (b >= ' ' || b == '\t') && b != 0x7f
+		for at := range 20 {
+			for _, around := range []byte{' ', '\t', '~', 0x80, 0xff} {
+				value := bytes.Repeat([]byte{around}, 20)
+				value[at] = byte(b)
+				if isValue(value) != want || isValue(string(value)) != want {
+					t.Fatalf("%q: %v, want %v", value, !want, want)
+				}
+			}
+		}
+	}
+}

@@ -281,3 +281,44 @@ func TestOverTLS(t *testing.T) {
 		t.Errorf("another's certificate is taken: %v", answer)
 	}
 }
+
+// A deadline that was set for one exchange serves the next, as long as it gives it
+// all of its time.
+func TestEveryExchangeHasAllOfItsTime(t *testing.T) {
+	u := serve(t, func(_ int, conn net.Conn, in *bufio.Reader) {
+		for {
+			r, err := http.ReadRequest(in)
+			if err != nil {
+				return
+			}
+			if r.URL.Path == "/stall" {
+				_, _ = io.Copy(io.Discard, in)
+				return
+			}
+			time.Sleep(wait / 4)
+			_, _ = io.WriteString(conn, ok)
+		}
+	})
+	c := u.client(t)
+	for range 6 { // together longer than one may take
+		if _, err := c.do(t.Context(), get()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(2 * wait) // the deadline passes while the connection waits
+	if _, err := c.do(t.Context(), get()); err != nil {
+		t.Fatal(err)
+	}
+	r := get()
+	r.Target = "/stall"
+	began := time.Now()
+	if _, err := c.do(t.Context(), r); !timedOut(err) {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(began); took < wait || took > 20*wait {
+		t.Errorf("it took %v", took)
+	}
+	if u.opened.Load() != 1 {
+		t.Errorf("%d connections", u.opened.Load())
+	}
+}
