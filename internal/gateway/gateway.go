@@ -110,6 +110,7 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Headers = c.Headers.canonical()
 	g := &Gateway{Config: c, identities: identities, strip: c.Headers.stripped()}
 	g.other = &openapi.Operation{ID: manifest.OtherOperation, Template: "/*"}
 	g.proxy = newProxy(g)

@@ -44,6 +44,15 @@ func (h Headers) ours() []string {
 		func(name string) bool { return name == "" })
 }
 
+// canonical returns h with its names in canonical form, as they are looked up and
+// set on every call.
+func (h Headers) canonical() Headers {
+	for _, name := range [...]*string{&h.Trace, &h.Organization, &h.Application, &h.ClientID, &h.Environment, &h.Identity, &h.Source} {
+		*name = canonicalHeader(*name)
+	}
+	return h
+}
+
 // stripped is the set of request headers that are removed, in canonical form.
 func (h Headers) stripped() map[string]bool {
 	set := map[string]bool{}
@@ -114,7 +123,7 @@ func (c *call) traceparent() (parent string, keep bool) {
 func (g *Gateway) introduce(c *call, trace, identity string, set func(name, value string)) {
 	put := func(name, value string) {
 		if name != "" && value != "" {
-			set(canonicalHeader(name), value)
+			set(name, value)
 		}
 	}
 	put(g.Headers.Trace, trace)

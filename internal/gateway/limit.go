@@ -194,8 +194,8 @@ func tell(h http.Header, limits []*limit.Limit, standings []limit.Standing, refu
 		now = append(append(append(now, '"'), l.Name...), `";r=`...)
 		now = strconv.AppendInt(append(strconv.AppendInt(now, standings[i].Left, 10), ";t="...), int64((standings[i].Full+time.Second-1)/time.Second), 10)
 	}
-	h["Ratelimit-Policy"] = []string{string(policy)}
-	h["Ratelimit"] = []string{string(now)}
+	values := []string{string(policy), string(now)}
+	h["Ratelimit-Policy"], h["Ratelimit"] = values[:1:1], values[1:]
 }
 
 // periodSeconds is the window of a quota. A month is told as thirty days.

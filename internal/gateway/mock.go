@@ -13,7 +13,7 @@ import (
 // answer has the call answered, and says by what (CONTRACT 5.4).
 func (g *Gateway) answer(c *call) error {
 	if name := g.Headers.Source; name != "" {
-		c.w.Header()[canonicalHeader(name)] = []string{c.source.String()}
+		c.w.Header()[name] = []string{c.source.String()}
 	}
 	if c.source.Live {
 		return g.proxy.serve(c)
