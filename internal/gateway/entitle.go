@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-dev/sallyport/internal/manifest"
+	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 )
 
@@ -58,7 +59,7 @@ func (c *call) submitterID(what, name, pointer string) (string, error) {
 func (g *Gateway) choose(c *call) error {
 	if c.public {
 		_, live := c.api.Upstreams[g.Environment]
-		c.source = policy.Source{Live: live, Reason: "public"}
+		c.source = policy.Source{Live: live || g.Environment != market.Sandbox, Reason: "public"} // CONTRACT 5.5
 		return nil
 	}
 	q := policy.Question{

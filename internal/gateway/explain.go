@@ -36,13 +36,7 @@ func (g *Gateway) Explain(r *http.Request) Verdict {
 	for i := range g.chain {
 		stage := &g.chain[i]
 		if err := stage.pass(c); err != nil {
-			ref := g.refusalOf(c, err)
-			v.Status, v.Code, v.Detail, v.Reason, v.Next = ref.status, ref.code, ref.detail, ref.reason, ref.next
-			says := ref.reason
-			if says == "" {
-				says = ref.detail
-			}
-			v.Steps = append(v.Steps, Step{stage.name, says})
+			v.refused(stage.name, g.refusalOf(c, err))
 			return v
 		}
 		if says := g.says(stage.name, c); says != "" {
@@ -50,7 +44,22 @@ func (g *Gateway) Explain(r *http.Request) Verdict {
 		}
 	}
 	v.Live, v.Source = c.source.Live, c.source.String()
+	if !v.Live {
+		if _, err := g.mockData(c); err != nil {
+			v.refused("mock", g.refusalOf(c, err))
+		}
+	}
 	return v
+}
+
+// refused makes v that of a call which a stage refuses.
+func (v *Verdict) refused(stage string, ref *refusal) {
+	v.Status, v.Code, v.Detail, v.Reason, v.Next = ref.status, ref.code, ref.detail, ref.reason, ref.next
+	says := ref.reason
+	if says == "" {
+		says = ref.detail
+	}
+	v.Steps = append(v.Steps, Step{stage, says})
 }
 
 // says tells what a stage found out about a call that passed it.

@@ -31,6 +31,7 @@ const (
 	codeTooLarge       = "request_too_large"
 	codeMediaType      = "unsupported_media_type"
 	codeRateLimit      = "rate_limit_exceeded"
+	codeNoMock         = "not_implemented"
 )
 
 // refusal is an answer of the gateway's own that is not a success.

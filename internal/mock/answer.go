@@ -6,10 +6,17 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/openapi"
 )
 
-// Answer answers a request to op, an operation of doc.
+// None is the rule of an answer that nobody has written.
+const None = "none"
+
+// none says that there is no mock data; the words are the caller's to choose.
+var none = Response{Status: http.StatusNotImplemented, Rule: None}
+
+// Answer answers a request to op, an operation of doc. Where there is no mock data
+// the answer's rule is [None], and it has no body.
 func (r *Rules) Answer(doc *openapi.Document, op *openapi.Operation, req Request) Response {
 	if op == nil {
-		return problem501(nil, req)
+		return none
 	}
 	if r != nil {
 		if violations := r.predefined.check(op, &req); len(violations) > 0 {
@@ -34,7 +41,7 @@ func (r *Rules) Answer(doc *openapi.Document, op *openapi.Operation, req Request
 			return r.example(e, op, &req, nil)
 		}
 	}
-	return problem501(op, req)
+	return none
 }
 
 // by answers by a rule. It reports false if the rule names an example that op

@@ -33,7 +33,6 @@ package mock
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -274,24 +273,4 @@ func listed(names []string) string {
 		return "none"
 	}
 	return strings.Join(names, ", ")
-}
-
-// problem501 is the answer for an operation that nobody mocked yet.
-func problem501(op *openapi.Operation, req Request) Response {
-	name := req.Method + " " + req.Path
-	if op != nil {
-		name = op.ID
-	}
-	detail := fmt.Sprintf("The operation %s has no mock answer yet. The operator of this API adds one: "+
-		"a response example for a 2xx status in its OpenAPI document, or a rule in its mock.yaml.", name)
-	out := []byte(`{"type":"about:blank","title":"Not Implemented","status":501,"detail":`)
-	out = append(strictyaml.AppendText(out, detail), `,"error":"not_implemented","error_description":`...)
-	out = append(strictyaml.AppendText(out, "This operation has no mock answer yet"), `,"traceId":`...)
-	out = append(strictyaml.AppendText(out, req.Trace), '}')
-	return Response{
-		Status: http.StatusNotImplemented,
-		Header: http.Header{"Content-Type": {"application/problem+json"}},
-		Body:   out,
-		Rule:   "none",
-	}
 }

@@ -174,13 +174,15 @@ func callRequests() []Problem {
 		{
 			Code: "not_implemented", Surface: Call, Statuses: []int{501},
 			Title:   "There is no mock data",
-			Meaning: "The sandbox would answer with mock data, and the API's document has no example for this operation.",
+			Meaning: "In the sandbox this call is for mock data to answer, and there is none for its operation. The detail says why it was not sent to the live server.",
 			Causes: []string{
-				"The operation is new, and nobody has written an example or a mock rule yet.",
+				"Your organization's subscription is not approved yet, and the operation has no example.",
+				"The header environment: sandbox asks for mock data.",
+				"The API has no OpenAPI document, or the call is not listed in it: then there are no examples.",
 			},
 			Next: []string{
-				"Ask the operator to add an example to the document, or a mock rule.",
-				"Ask for live data in the sandbox: it needs a subscription with a contract, and where the API says so a TIN.",
+				"For live data in the sandbox have the subscription approved; where the API says so, send a TIN. Leave out the header environment.",
+				"For mock data ask the operator to add an example to the document, or a mock rule.",
 			},
 		},
 		{

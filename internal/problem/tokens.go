@@ -94,19 +94,20 @@ func tokenClients() []Problem {
 		{
 			Code: "invalid_client", Surface: Token, Statuses: []int{401, 400},
 			Title:   "The client could not be authenticated",
-			Meaning: "client_id and client_secret do not belong together in this environment. The words are the same whatever the reason, so that nobody can find out client ids by trying. The status is 400 at endpoints that the operator made answer as an older one did.",
+			Meaning: "client_id and what came with it, a secret, an assertion or a certificate, do not belong together in this environment. The words are the same whatever the reason, so that nobody can find out client ids by trying. The status is 400 at endpoints that the operator made answer as an older one did.",
 			Causes: []string{
 				"A sandbox credential was sent to production, or the reverse.",
 				"The secret was copied with a space, without its end, or is that of another app.",
 				"The secret has expired or was revoked.",
 				"client_id or client_secret is missing.",
-				"The client certificate has expired, or is not one that was registered for the app.",
+				"The assertion (private_key_jwt) was made for another aud than the issuer, by a clock that is off, by a key that was not registered, or was used before.",
+				"The client certificate has expired, is not one that was registered for the app, or went to a URL that asks for none: mtls_endpoint_aliases of the metadata names the one that does.",
 			},
 			Next: []string{
 				"Check that the token URL is that of the environment that the credential was made for.",
 				"Copy client_id and client_secret again, whole.",
 				"If the secret is lost or dead, have a new one made.",
-				"The operator can see the exact reason by the trace id of the answer.",
+				"The operator can see the exact reason by the trace_id of the answer: sallyport explain TRACE_ID.",
 			},
 		},
 		{

@@ -115,3 +115,56 @@ func TestWhatBecomesPublicHasToBeMeant(t *testing.T) {
 		t.Errorf("the same again: %v", err)
 	}
 }
+
+// The first call to an API of one's own, before the subscription is approved, says
+// why it did not arrive.
+func TestACallWithoutMockDataSaysHowToGetLiveData(t *testing.T) {
+	s := start(t)
+	e := s.Environments["sandbox"]
+	s.applyAlso(map[string]string{
+		"raw/manifest.yaml": "title: Raw\nbase_path: /raw\nproducts: [MN_Product_Eligibility_v3]\nupstreams: {sandbox: {url: \"" + echo(t) + "\"}}\n",
+	})
+	newcomer := s.token(&environment{URL: e.URL, ClientID: e.Newcomer.ClientID, ClientSecret: e.Newcomer.ClientSecret})
+	for _, is := range []struct {
+		name, token string
+		header      map[string]string
+		says, next  string
+	}{
+		{"an organization that is not subscribed", newcomer, nil, "For live data have the operator approve it", "sallyport subscription approve"},
+		{"the header environment", s.token(e), map[string]string{"environment": "sandbox"}, "For live data leave the header out", "leave the header out"},
+	} {
+		t.Run(is.name, func(t *testing.T) {
+			call := apiCall{Method: "GET", URL: e.URL + "/raw/x", Headers: is.header}
+			a := s.call(call, is.token, nil)
+			said := a.json(t)
+			detail, _ := said["detail"].(string)
+			if a.status != http.StatusNotImplemented || said["error"] != "not_implemented" ||
+				!strings.Contains(detail, is.says) || said["type"] != s.Portal+"/errors/not_implemented" {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+			why, err := s.operator().Refusal(t.Context(), a.header.Get("X-Trace-Id"))
+			if err != nil || !strings.Contains(why.Reason, "there is no mock data for other") || !strings.Contains(why.Next, is.next) {
+				t.Errorf("kept as %+v, %v", why, err)
+			}
+			if told := s.explain(call, is.token); told.Allowed || told.Status != http.StatusNotImplemented {
+				t.Errorf("explained, before it is made, as %+v", told)
+			}
+		})
+	}
+}
+
+func TestAPublicOperationWithoutAnUpstreamIsMockedInTheSandboxAlone(t *testing.T) {
+	s := start(t)
+	document := "openapi: 3.1.0\ninfo: {title: Open, version: v1}\npaths:\n  /it:\n    get:\n      operationId: it\n      responses: {'200': {description: ok, content: {application/json: {example: {a: 1}}}}}\n"
+	if _, err := s.operator().ApplyCatalog(t.Context(), api.CatalogPut{AllowPublic: true, Files: s.catalogAnd(map[string]string{
+		"open/openapi.yaml":  document,
+		"open/manifest.yaml": "base_path: /open\nproducts: [MN_Product_Eligibility_v3]\nopenapi: openapi.yaml\nrequest: {public: [it]}\n",
+	})}); err != nil {
+		t.Fatal(err)
+	}
+	for env, status := range map[string]int{"sandbox": http.StatusOK, "production": http.StatusServiceUnavailable} {
+		if a := s.call(apiCall{Method: "GET", URL: s.Environments[env].URL + "/open/it"}, "", nil); a.status != status {
+			t.Errorf("%s: %d %s", env, a.status, a.body)
+		}
+	}
+}
