@@ -98,7 +98,7 @@ type caller struct {
 func failed(basic bool, reason string) *refusal {
 	return &refusal{
 		status: http.StatusUnauthorized, code: oauth.InvalidClient, basic: basic, reason: reason,
-		say: "Client authentication failed. Check client_id and client_secret, and that they belong to this environment",
+		say: "Client authentication failed. Check client_id and client_secret, or the key or the certificate, and that they belong to this environment",
 	}
 }
 
@@ -193,8 +193,10 @@ func (s *Server) tooMany(clientID, from string) (wait time.Duration, ok bool) {
 // owner may do.
 func (s *Server) whyNot(c snapshot.Client, found bool, clientID string, text secret.String) (reason, next string) {
 	switch {
-	case clientID == "" || text.Reveal() == "":
-		return "client_id or client_secret is missing", "send both, in the body or by HTTP Basic"
+	case clientID == "":
+		return "client_id is missing", "send it beside the client_secret, in the body or by HTTP Basic"
+	case text.Reveal() == "":
+		return s.whyNothing(clientID)
 	case !found:
 		return s.whyUnknown(clientID, text)
 	case c.App.ClientID != clientID:
@@ -208,6 +210,22 @@ func (s *Server) whyNot(c snapshot.Client, found bool, clientID string, text sec
 		return "the secret " + describe(c.Credential) + " has expired", "make a new one, and put it in the place of this one"
 	}
 	return "", ""
+}
+
+// whyNothing tells what can be told about a request by which nobody could be
+// authenticated: mostly a certificate went to the listener that asks for none.
+func (s *Server) whyNothing(clientID string) (reason, next string) {
+	reason, next = "there is a client_id, and neither a secret nor an assertion", "send client_secret, or client_assertion with its client_assertion_type"
+	if s.MutualTLS.URL != "" {
+		reason += " nor a certificate"
+		next += "; a certificate counts at " + s.MutualTLS.URL + " alone: see mtls_endpoint_aliases in the metadata"
+	}
+	if owner, known := s.Model.ByClientID(clientID); !known {
+		return reason, next + "; and there is no such client_id"
+	} else if owner.App.Environment != s.Environment {
+		return reason, next + "; and the client_id is of " + string(owner.App.Environment)
+	}
+	return reason, next
 }
 
 // describe tells a credential's owner which one it is.

@@ -299,6 +299,18 @@ func TestACertificateThatIsNotTheClientsIsRefused(t *testing.T) {
 
 // A secret beside a certificate authenticates; the certificate binds only if the app
 // wants that.
+// The first mistake with certificates: the listener that asks for none.
+func TestACertificateAtTheOrdinaryListenerIsToldWhereItCounts(t *testing.T) {
+	s := start(t)
+	e := s.Environments["sandbox"]
+	own := authority{}.issue(t, nil)
+	app := s.newApp("own", api.NewCredential{Certificate: pemOf(own)})
+	a := s.post(s.with(own), e.URL+"/oauth2/token", "grant_type", "client_credentials", "client_id", app.ClientID)
+	if why := s.why(a); a.status != http.StatusUnauthorized || why.App != app.ID || !strings.Contains(why.Reason, "nor a certificate") || !strings.Contains(why.Next, e.MutualTLS) {
+		t.Errorf("%d, explained as %+v", a.status, why)
+	}
+}
+
 func TestASecretIsStrongerThanACertificateBesideIt(t *testing.T) {
 	s := start(t)
 	e := s.Environments["sandbox"]
