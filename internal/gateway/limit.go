@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
@@ -159,7 +160,11 @@ func (g *Gateway) limit(c *call) error {
 		reason: "more calls than " + told(refused), next: "spread the calls; ask the operator for a larger plan if that is not enough",
 	}
 	if refused.Period != "" {
-		ref.detail = "The app has used up its quota of the " + string(refused.Period) + ". The next one begins when Retry-After has passed, at midnight UTC; the operator can give it a larger plan"
+		of := "the " + string(refused.Period)
+		if strings.HasPrefix(refused.Name, "operation-") {
+			of += " for this operation"
+		}
+		ref.detail = "The app has used up its quota of " + of + ". The next one begins when Retry-After has passed, at midnight UTC; the operator can give it a larger plan"
 		ref.next = "wait for the next " + string(refused.Period) + ", or have the operator put the subscription on a larger plan"
 	}
 	return ref

@@ -109,7 +109,11 @@ func (d *diff) product(name string, from, to *market.Product) {
 func planNames(p *market.Product) string {
 	names := make([]string, len(p.Plans))
 	for i, plan := range p.Plans {
-		names[i] = fmt.Sprintf("%s (%s)", plan.Name, PlanText(plan.Limits))
+		allows := PlanText(plan.Limits)
+		for _, op := range slices.Sorted(maps.Keys(plan.Operations)) {
+			allows += "; " + op + " " + PlanText(plan.Operations[op])
+		}
+		names[i] = fmt.Sprintf("%s (%s)", plan.Name, allows)
 	}
 	return joined(names)
 }
@@ -159,7 +163,7 @@ func (d *diff) api(name string, was, is **API) {
 		}
 	}
 	changed("base path", from.BasePath, to.BasePath)
-	changed("version", from.Version, to.Version)
+	changed("version", orNone(from.Version), orNone(to.Version))
 	changed("products", strings.Join(from.Products, ", "), strings.Join(to.Products, ", "))
 	if from.Title != to.Title || from.Summary != to.Summary {
 		d.line("API %s: title or summary changed", name)
@@ -205,18 +209,63 @@ func (d *diff) request(name string, from, to RequestRules) {
 	changed("public_health", from.PublicHealth, to.PublicHealth)
 	changed("public operations", joined(from.Public), joined(to.Public))
 	changed("unlisted calls", from.Unlisted, to.Unlisted)
-	changed("rate", told(from.Rate), told(to.Rate))
-	changed("concurrency", from.Concurrency, to.Concurrency)
+	changed("rate", from.Rate.text(), to.Rate.text())
+	changed("concurrency", from.Concurrency.text(), to.Concurrency.text())
 	changed("ima_token", from.IMAToken, to.IMAToken)
-	changed("TIN rule", told(from.TIN), told(to.TIN))
-	changed("submitter rule", told(from.Submitter), told(to.Submitter))
+	changed("TIN rule", from.TIN.text(), to.TIN.text())
+	changed("submitter rule", from.Submitter.text(), to.Submitter.text())
 }
 
-func told[T any](rule *T) string {
-	if rule == nil {
+func (r *RateRule) text() string {
+	if r == nil {
 		return "none"
 	}
-	return fmt.Sprintf("%+v", *rule)
+	return fmt.Sprintf("%d calls a second, %d at once", r.PerSecond, r.Burst)
+}
+
+func (c Concurrency) text() string {
+	var parts []string
+	if c.App > 0 {
+		parts = append(parts, fmt.Sprintf("%d of an app", c.App))
+	}
+	if c.API > 0 {
+		parts = append(parts, fmt.Sprintf("%d of all", c.API))
+	}
+	return joined(parts)
+}
+
+func (t *TINRule) text() string {
+	if t == nil {
+		return "none"
+	}
+	need := "optional"
+	if t.Required {
+		need = "required"
+	}
+	return joined(slices.DeleteFunc([]string{place("header ", t.Header), place("pointer ", t.Pointer), need}, empty))
+}
+
+func (s *SubmitterRule) text() string {
+	if s == nil {
+		return "none"
+	}
+	return joined(slices.DeleteFunc([]string{place("header ", s.Header), place("host header ", s.HostHeader), place("pointer ", s.Pointer)}, empty))
+}
+
+func place(kind, name string) string {
+	if name == "" {
+		return ""
+	}
+	return kind + name
+}
+
+func empty(s string) bool { return s == "" }
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
 }
 
 // mockRules names the file of rules among the files that are compared.

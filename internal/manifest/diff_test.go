@@ -37,7 +37,7 @@ func TestDiffTellsWhatChangesALineForEach(t *testing.T) {
 		"API books: upstream of sandbox changed from http://old to http://new",
 		"API books: upstream of staging removed",
 		"API books: validation changed from enforce to off",
-		"API books: TIN rule changed from {Header:tin Pointer: Required:false} to none",
+		"API books: TIN rule changed from header tin, optional to none",
 		"API books: page faq changed",
 		"API books: mock rules added",
 		"API films: removed from /films",

@@ -33,7 +33,7 @@ func TestPlansAreRead(t *testing.T) {
 	if diff := cmp.Diff(want, c.Products[0].Plans); diff != "" {
 		t.Error(diff)
 	}
-	if lines := strings.Join(manifest.Diff(load(t, folder(nil), nil), c), "\n"); !strings.Contains(lines, "plans changed from none to standard (10 calls a second, 20 at once, 1000 a day, 20000 a month), gold (without limits)") {
+	if lines := strings.Join(manifest.Diff(load(t, folder(nil), nil), c), "\n"); !strings.Contains(lines, "plans changed from none to standard (10 calls a second, 20 at once, 1000 a day, 20000 a month; list 6 calls a minute, 6 at once), gold (without limits)") {
 		t.Errorf("told as\n%s", lines)
 	}
 }
@@ -56,5 +56,22 @@ func TestEachMistakeInAPlanIsOneClearLine(t *testing.T) {
 				t.Errorf("got %v\nwant %s", err, c.want)
 			}
 		})
+	}
+}
+
+func TestDiffTellsLimitsInWords(t *testing.T) {
+	from := load(t, folder(nil), nil)
+	to := load(t, folder(map[string]*string{"books/manifest.yaml": new(books +
+		"request: {rate: {per_second: 10, burst: 20}, concurrency: {app: 3, api: 9}, tin: {header: tin, pointer: /tin, required: true}, submitter: {header: id, host_header: hosts}}\n")}), nil)
+	lines := strings.Join(manifest.Diff(from, to), "\n")
+	for _, want := range []string{
+		"rate changed from none to 10 calls a second, 20 at once",
+		"concurrency changed from none to 3 of an app, 9 of all",
+		"TIN rule changed from none to header tin, pointer /tin, required",
+		"submitter rule changed from none to header id, host header hosts",
+	} {
+		if !strings.Contains(lines, want) {
+			t.Errorf("no %q in\n%s", want, lines)
+		}
 	}
 }

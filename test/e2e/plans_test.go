@@ -67,7 +67,7 @@ func TestAPlanBoundsWhatAnAppCalls(t *testing.T) {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	third := get("/dear")
-	if third.status != http.StatusTooManyRequests || third.json(t)["error"] != "rate_limit_exceeded" || !strings.HasPrefix(third.header.Get("RateLimit"), `"operation-day";r=0;t=`) {
+	if third.status != http.StatusTooManyRequests || third.json(t)["error"] != "rate_limit_exceeded" || !strings.Contains(string(third.body), "of the day for this operation") || !strings.HasPrefix(third.header.Get("RateLimit"), `"operation-day";r=0;t=`) {
 		t.Errorf("the third call of an operation that may be called twice: %d %s %s", third.status, third.body, third.header.Get("RateLimit"))
 	}
 	if seconds, err := strconv.Atoi(third.header.Get("Retry-After")); err != nil || seconds < 1 || seconds > 24*60*60 {
