@@ -86,7 +86,7 @@ type Refusal struct {
 	TraceID     string    `json:"trace_id"`
 	At          time.Time `json:"at"`
 	Environment string    `json:"environment"`
-	Surface     string    `json:"surface"` // "token", "call"
+	Surface     string    `json:"surface"` // "token", "call", "report": a call that passed by validate: report
 	Method      string    `json:"method"`
 	Path        string    `json:"path"` // the operation's template, where there is one; never the query
 	Status      int       `json:"status"`
@@ -108,7 +108,7 @@ type RefusalFilter struct {
 	App         string
 	Credential  string
 	Environment string
-	Surface     string // "token", "call"
+	Surface     string // "token", "call", "report": a call that passed by validate: report
 	Code        string
 	Trace       string
 	From        time.Time

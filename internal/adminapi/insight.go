@@ -132,8 +132,9 @@ func refusalOf(u usage.Refusal) api.Refusal {
 	}
 }
 
-// surfaces lists where something can be refused.
-func surfaces() []string { return []string{string(registry.Token), string(registry.Call)} }
+// surfaces lists where something can be refused, or, with "report", would have been
+// if the API's manifest did not say `validate: report`.
+func surfaces() []string { return []string{string(registry.Token), string(registry.Call), "report"} }
 
 // interval reads from and to.
 func (q *query) interval() (from, to time.Time) {

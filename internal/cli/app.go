@@ -39,7 +39,7 @@ func appMembers(a api.App) table {
 		window = a.ReuseWindow.Duration().String()
 	}
 	return members("id", a.ID, "org", a.Org, "environment", a.Environment, "name", a.Name, "developer email", a.DeveloperEmail,
-		"client id", a.ClientID, "state", a.State, "products", products, "token lifetime", lifetime, "reuse window", window, "binding", a.Binding,
+		"client_id", a.ClientID, "state", a.State, "products", products, "token lifetime", lifetime, "reuse window", window, "binding", a.Binding,
 		"oversees", a.Oversees+" tokens",
 		"not before", second(a.NotBefore), "created", when(a.Created))
 }
@@ -58,8 +58,8 @@ func (f *appFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.email, "email", "", "`ADDRESS` of the developer: the claim developer_email")
 	flags.StringSliceVar(&f.products, "product", nil, "narrow the organization's products to this `PRODUCT`; may be repeated")
-	flags.DurationVar(&f.lifetime, "token-lifetime", 0, "how long its tokens live, such as 1h; 0: by product, then by endpoint")
-	flags.DurationVar(&f.window, "reuse-window", 0, "how long the same token may be given again, such as 20s; below 0: the environment's")
+	flags.DurationVar(&f.lifetime, "token-lifetime", 0, "`DURATION` that its tokens live, such as 1h; 0: by product, then by endpoint")
+	flags.DurationVar(&f.window, "reuse-window", 0, "`DURATION` within which the same token may be given again, such as 20s; below 0: the environment's")
 	flags.StringVar(&f.binding, "binding", "", "what its tokens must be bound to: `BINDING` is certificate, dpop or none")
 	flags.StringVar(&f.oversees, "oversees", "", "whose tokens it may introspect and revoke: `WHOSE` is own, organization or environment")
 	complete(cmd, "oversees", "own", "organization", "environment")

@@ -181,6 +181,6 @@ func (p *Program) catalogHistory() *cobra.Command {
 			}
 			return p.answer(all, t)
 		})
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many at most, newest first")
+	cmd.Flags().IntVar(&limit, "limit", 20, "at most `N`, newest first")
 	return cmd
 }

@@ -142,6 +142,19 @@ func TestAKeyInTheStepsOfASecret(t *testing.T) {
 	w.fails(t, ExitFailed, []string{"no such file"}, "credential", "create", "claims", "--certificate", file+"x")
 }
 
+func TestAPrivateKeyIsNotSent(t *testing.T) {
+	w := openWorld(t)
+	get[api.Organization](t, w, "org", "create", acme)
+	get[api.App](t, w, "app", "create", "claims", "--org", acme, "--environment", "sandbox", "--email", "dev@example.com")
+	file := filepath.Join(t.TempDir(), "client.key")
+	if err := os.WriteFile(file, []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range []string{"--public-key", "--certificate"} {
+		w.fails(t, ExitUsage, []string{"holds a private key; nothing was sent", "openssl pkey"}, "credential", "create", "claims", flag, file)
+	}
+}
+
 func TestTheOtherNounsInCommands(t *testing.T) {
 	w := openWorld(t)
 	org := get[api.Organization](t, w, "org", "create", acme)
@@ -206,6 +219,8 @@ func TestTheOtherNounsInCommands(t *testing.T) {
 	get[api.List[api.Refusal]](t, w, "refusal", "list", "--surface", "call", "--org", acme, "--from", "1d", "--limit", "5")
 	get[api.List[api.TokenUsage]](t, w, "token", "usage", "--from", "7d", "--org", acme)
 	w.fails(t, ExitFailed, []string{"hint: what there is: sallyport refusal list"}, "explain", "nothing")
+	w.fails(t, ExitUsage, []string{"is no trace id", "sallyport explain GET https://api.example.com/it"}, "explain", "https://api.example.com/it")
+	w.ok(t, "refusal", "list", "--surface", "report")
 	get[api.List[api.Refusal]](t, w, "refusal", "list")
 	get[api.List[api.UsageRow]](t, w, "usage", "--from", "7d", "--org", acme)
 	get[api.List[api.UsageRow]](t, w, "usage", "--total")

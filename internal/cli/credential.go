@@ -116,6 +116,10 @@ func textOf(file string) (string, error) {
 		return "", usagef("%s is too large for a key or a certificate", file)
 	case len(bytes.TrimSpace(text)) == 0:
 		return "", usagef("%s is empty", file)
+	case bytes.Contains(text, []byte("PRIVATE KEY-----")): // RFC 7468 §10, §11, §13
+		return "", &usageError{file + " holds a private key; nothing was sent", []string{
+			"a public key is made of it by: openssl pkey -in " + file + " -pubout; a certificate is in a file of its own",
+		}}
 	}
 	return string(text), nil
 }

@@ -50,7 +50,10 @@ With a method and a URL: which route, product, limit and source a call would get
 or why it would be refused. The call passes the stages of the gateway, and is not
 sent, counted or remembered.`
 	cmd.Args = func(_ *cobra.Command, args []string) error {
-		if len(args) != 1 && len(args) != 2 {
+		switch {
+		case len(args) == 1 && strings.Contains(args[0], "/"):
+			return usagef("%s is no trace id; to ask about a call, put its method before the URL: sallyport explain GET %s", args[0], args[0])
+		case len(args) != 1 && len(args) != 2:
 			return usagef("it takes a trace id, or a method and a URL")
 		}
 		return nil

@@ -44,7 +44,7 @@ func (p *Program) auditList() *cobra.Command {
 	flags.StringVar(&f.Kind, "kind", "", "only about things of this `KIND`, such as app or credential")
 	flags.StringVar(&f.ID, "id", "", "only about the thing with this `ID`")
 	flags.StringVar(&f.Page.After, "after", "", "go on after this `CURSOR`")
-	flags.IntVar(&f.Page.Limit, "limit", 100, "how many at most")
+	flags.IntVar(&f.Page.Limit, "limit", 100, "at most `N`")
 	complete(cmd, "kind", "organization", "app", "credential", "product", "subscription", "tin", "submitter", "catalog",
 		"keys", "revocation", "platform", "operator_token", "node")
 	return cmd

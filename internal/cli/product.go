@@ -96,7 +96,7 @@ func (p *Program) productCreate() *cobra.Command {
 func productFlags(cmd *cobra.Command, title, description *string, tokens *time.Duration) {
 	cmd.Flags().StringVar(title, "title", "", "`TEXT` to show for it")
 	cmd.Flags().StringVar(description, "description", "", "`TEXT` about it")
-	cmd.Flags().DurationVar(tokens, "token-lifetime", 0, "how long tokens with it live at most, such as 1h; 0: as long as others")
+	cmd.Flags().DurationVar(tokens, "token-lifetime", 0, "`DURATION` that tokens with it live at most, such as 1h; 0: as long as others")
 }
 
 func (p *Program) productList() *cobra.Command {

@@ -53,13 +53,13 @@ func (p *Program) refusalList() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&app, "app", "", "only of this `APP`: id or name")
 	flags.StringVar(&f.Credential, "credential", "", "only of the credential with this `ID`")
-	flags.StringVar(&f.Surface, "surface", "", "only this `SURFACE`: token or call")
+	flags.StringVar(&f.Surface, "surface", "", "only this `SURFACE`: token, call or report (passed by validate: report)")
 	flags.StringVar(&f.Code, "code", "", "only what was answered with this error `CODE`, such as invalid_client")
 	flags.StringVar(&f.Trace, "trace", "", "only what has this `TRACE` id")
 	flags.StringVar(&from, "from", "", "not before this `TIME`, or how long ago, such as 7d")
 	flags.StringVar(&to, "to", "", "before this `TIME`, or how long ago")
 	flags.StringVar(&f.Page.After, "after", "", "go on after this `CURSOR`")
-	flags.IntVar(&f.Page.Limit, "limit", 100, "how many at most")
+	flags.IntVar(&f.Page.Limit, "limit", 100, "at most `N`")
 	complete(cmd, "surface", "token", "call")
 	return cmd
 }

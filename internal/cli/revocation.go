@@ -138,6 +138,6 @@ func (p *Program) tokenUsage() *cobra.Command {
 	flags.StringVar(&from, "from", "", "not before this `TIME`, or how long ago, such as 7d; a day ago, unless you say")
 	flags.StringVar(&to, "to", "", "before this `TIME`, or how long ago")
 	flags.StringVar(&f.Page.After, "after", "", "go on after this `CURSOR`")
-	flags.IntVar(&f.Page.Limit, "limit", 100, "how many at most")
+	flags.IntVar(&f.Page.Limit, "limit", 100, "at most `N`")
 	return cmd
 }

@@ -122,7 +122,7 @@ func (p *Program) credentialRotate() *cobra.Command {
 		})
 	cmd.Flags().StringVar(&label, "label", "", "`TEXT` to know the new one by; else the old one's")
 	cmd.Flags().StringVar(&expires, "expires", "never", "`WHEN` the new one stops to work: a time, or how long from now, such as 90d")
-	cmd.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "for how long the old one goes on to work")
+	cmd.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "`DURATION` for which the old one goes on to work, such as 48h")
 	forceFlag(cmd)
 	return cmd
 }

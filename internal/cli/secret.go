@@ -132,7 +132,7 @@ func (p *Program) secretRotate() *cobra.Command {
 	cmd.Flags().StringVar(&credential, "credential", "", "`ID` of another credential of the client's to rotate")
 	cmd.Flags().StringVar(&in.Label, "label", "", "`TEXT` to know the new one by; else the old one's")
 	cmd.Flags().StringVar(&expires, "expires", "never", "`WHEN` the new one stops to work: a time, or how long from now, such as 90d")
-	cmd.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "for how long the old one goes on to work")
+	cmd.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "`DURATION` for which the old one goes on to work, such as 48h")
 	cmd.Flags().BoolVar(&in.Force, "force", false, "with --overlap 0: end the old one now")
 	return cmd
 }

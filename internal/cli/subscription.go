@@ -29,15 +29,24 @@ func (p *Program) subscriptionCommand() *cobra.Command {
 func subscriptionTable(all ...api.Subscription) table {
 	t := table{header: []string{"ID", "ORG", "PRODUCT", "STATE", "PLAN", "NEXT", "CONTRACT", "UPDATED"}}
 	for _, s := range all {
-		t.add(s.ID, s.Org, s.Product, s.State, s.Plan, s.NextActor, s.Contract, when(s.Updated))
+		t.add(s.ID, s.Org, s.Product, s.State, planOf(s), s.NextActor, s.Contract, when(s.Updated))
 	}
 	return t
 }
 
 func subscriptionMembers(s api.Subscription) table {
-	return members("id", s.ID, "org", s.Org, "product", s.Product, "state", s.State, "plan", s.Plan, "contract", s.Contract, "note", s.Note,
+	return members("id", s.ID, "org", s.Org, "product", s.Product, "state", s.State, "plan", planOf(s), "contract", s.Contract, "note", s.Note,
 		"requested", when(s.Requested), "created", when(s.Created), "updated", when(s.Updated),
 		"who acts next", s.NextActor, "actions", words(s.Actions))
+}
+
+// planOf names a subscription's plan: one that names none is on the product's first,
+// if the product has any.
+func planOf(s api.Subscription) string {
+	if s.Plan == "" {
+		return "first, if any"
+	}
+	return s.Plan
 }
 
 const subscriptionOrg = "`ORG`, id or name, if the subscription is named by its product"
