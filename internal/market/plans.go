@@ -117,7 +117,7 @@ func checkPlansLeft(tx Tx, old, now Product) error {
 		if s.Product == old.Name && s.State != SubEnded && slices.Contains(gone, s.Plan) {
 			return &Error{
 				Code: Conflict, Public: "the catalogue has no plan " + s.Plan + " of " + old.Name + " any more, and subscription " + string(s.ID) + " is on it",
-				Hint: "put the subscriptions on another plan first: sallyport subscription plan SUBSCRIPTION PLAN",
+				Hint: "put the subscriptions on another plan first: sallyport subscription plan SUBSCRIPTION PLAN, where an empty PLAN is the product's first",
 			}
 		}
 	}

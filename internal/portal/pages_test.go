@@ -28,11 +28,14 @@ func commands(page *node) []string {
 
 func TestTheFirstPageIsReadFromTheConfiguration(t *testing.T) {
 	c := demo(t)
-	_, body := get(t, newPortal(t, config(c)).Handler(), "/")
+	shown := config(c)
+	shown.Environments[0].MutualTLS = "https://certificates.example"
+	shown.Environments[0].Issuer = "https://issuer.example/at/a/path"
+	_, body := get(t, newPortal(t, shown).Handler(), "/")
 	page := parse(t, body)
 	text := page.content()
-	for _, env := range config(c).Environments {
-		wants := []string{env.BaseURL}
+	for _, env := range shown.Environments {
+		wants := []string{env.BaseURL, env.Issuer + "/.well-known/openid-configuration", env.MutualTLS}
 		for _, u := range env.TokenURLs {
 			wants = append(wants, u.URL)
 		}

@@ -26,6 +26,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
@@ -46,7 +47,14 @@ type Environment struct {
 	Name      string // "sandbox", "production"
 	BaseURL   string // of the gateway, no trailing slash
 	Issuer    string
+	MutualTLS string // URL at which certificates are asked for, no trailing slash; empty: none
 	TokenURLs []TokenURL
+}
+
+// Metadata is the URL of the environment's metadata for client libraries (OpenID
+// Connect Discovery 4, RFC 8414 §5): below the issuer, whether it has a path or not.
+func (e Environment) Metadata() string {
+	return strings.TrimSuffix(e.Issuer, "/") + "/.well-known/openid-configuration"
 }
 
 // TokenURL is a token endpoint as clients see it.

@@ -173,7 +173,7 @@ func (s *Server) people(scrape http.Handler) (management, developers http.Handle
 	shown := make([]portal.Environment, len(s.environments))
 	for i, e := range s.environments {
 		names[i] = e.name
-		shown[i] = portal.Environment{Name: string(e.name), BaseURL: e.listener.url, Issuer: e.issuer}
+		shown[i] = portal.Environment{Name: string(e.name), BaseURL: e.listener.url, Issuer: e.issuer, MutualTLS: e.mutualTLS().URL}
 		for _, t := range e.auth.Endpoints {
 			shown[i].TokenURLs = append(shown[i].TokenURLs, portal.TokenURL{
 				Dialect: string(t.Dialect), URL: e.listener.url + t.Path, Lifetime: t.Dialect.Lifetime(), JSON: t.JSON,
