@@ -290,7 +290,7 @@ func (s *Server) signer(app *snapshot.App, a *assertion) (*snapshot.Credential, 
 	var keys []candidate
 	now, kid, alg := s.Now(), a.signed.Header.KeyID, a.signed.Header.Algorithm
 	for _, live := range []bool{true, false} {
-		for _, c := range app.Credentials() {
+		for c := range app.Credentials() {
 			if c.Kind != market.PublicKey || c.Live(now) != live {
 				continue
 			}
@@ -336,7 +336,7 @@ func (s *Server) signer(app *snapshot.App, a *assertion) (*snapshot.Credential, 
 // of another key.
 func (s *Server) publisher(ctx context.Context, app *snapshot.App, a *assertion, no why) (*snapshot.Credential, why) {
 	kid, tried, left := a.signed.Header.KeyID, 0, maxKeysTried
-	for _, c := range app.Credentials() {
+	for c := range app.Credentials() {
 		if c.Kind != market.KeySetURL || !c.Live(s.Now()) {
 			continue
 		}

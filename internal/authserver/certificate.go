@@ -65,7 +65,7 @@ func (s *Server) certified(app *snapshot.App, chain []*x509.Certificate, thumbpr
 	reason, next = "no credential of the app has this thumbprint, x5t#S256 "+thumbprint, "register the certificate, or the name that it is certified for"
 	var certifiedBy string // why the client CA does not name it; found out once
 	judged := false
-	for _, credential := range app.Credentials() {
+	for credential := range app.Credentials() {
 		switch credential.Kind { //nolint:exhaustive // the others have nothing to do with certificates
 		case market.Certificate:
 			if credential.Material != thumbprint {

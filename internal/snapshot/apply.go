@@ -9,64 +9,84 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
 
-// putOrg swaps an organization in. Both put functions build outside the lock.
+// putOrg swaps an organization in. Both put functions build outside the lock, and
+// of as few objects as they can: the collector of garbage looks at each.
 func (m *Model) putOrg(r OrgRecord) {
+	var t text
+	t.add(string(r.Org.ID), r.Org.Name)
+	for _, n := range r.TINs {
+		t.add(n.Number)
+	}
+	for _, s := range r.Submitters {
+		t.add(s.Value)
+	}
+	t.close()
 	o := &Org{
-		ID: r.Org.ID, Name: r.Org.Name, Active: r.Org.State == market.OrgActive, NotBefore: r.Org.NotBefore,
-		submitters: r.Submitters,
+		ID: id.Org(t.take(string(r.Org.ID))), Name: t.take(r.Org.Name), Active: r.Org.State == market.OrgActive, NotBefore: r.Org.NotBefore,
 	}
-	for _, s := range r.Subscriptions {
-		o.subscriptions = append(o.subscriptions, subscription{s.Product, s.State, s.Plan})
-	}
-	slices.SortFunc(o.subscriptions, func(a, b subscription) int { return strings.Compare(a.product, b.product) })
-	for _, t := range r.TINs {
-		if t.State == market.TINAssociated {
-			o.tins = append(o.tins, t.Number)
+	for _, n := range r.TINs {
+		if number := t.take(n.Number); n.State == market.TINAssociated {
+			o.tins = append(o.tins, number)
 		}
 	}
 	slices.Sort(o.tins)
+	for _, s := range r.Submitters {
+		o.submitters = append(o.submitters, market.Submitter{Org: o.ID, Kind: shared(s.Kind), Value: t.take(s.Value)})
+	}
+	for _, s := range r.Subscriptions {
+		o.subscriptions = append(o.subscriptions, subscription{shared(s.Product), shared(s.State), shared(s.Plan)})
+	}
+	slices.SortFunc(o.subscriptions, func(a, b subscription) int { return strings.Compare(a.product, b.product) })
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.orgs[o.ID] = o
+	m.orgs.put(o)
 }
 
 func (m *Model) dropOrg(org id.Org) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.orgs, org)
+	m.orgs.drop(string(org))
 }
 
 func (m *Model) putApp(r AppRecord) {
+	var t text
+	t.add(string(r.App.ID), string(r.App.Org), r.App.Name, r.App.DeveloperEmail, r.App.ClientID)
+	for i := range r.Credentials {
+		c := &r.Credentials[i]
+		t.add(string(c.ID), c.Label, c.Hint, c.Material)
+	}
+	t.close()
 	a := &App{
-		ID: r.App.ID, Org: r.App.Org, Environment: r.App.Environment, Name: r.App.Name, DeveloperEmail: r.App.DeveloperEmail,
-		ClientID: r.App.ClientID, Active: r.App.State == market.AppActive, TokenLifetime: r.App.TokenLifetime,
-		ReuseWindow: r.App.ReuseWindow, NotBefore: r.App.NotBefore, Binding: r.App.Binding, Oversees: r.App.Oversees,
+		ID: id.App(t.take(string(r.App.ID))), Org: id.Org(t.take(string(r.App.Org))),
+		Name: t.take(r.App.Name), DeveloperEmail: t.take(r.App.DeveloperEmail), ClientID: t.take(r.App.ClientID),
+		Environment: shared(r.App.Environment), Active: r.App.State == market.AppActive, TokenLifetime: r.App.TokenLifetime,
+		ReuseWindow: r.App.ReuseWindow, NotBefore: r.App.NotBefore, Binding: shared(r.App.Binding), Oversees: shared(r.App.Oversees),
+		credentials: make([]Credential, len(r.Credentials)),
 	}
-	if len(r.App.Products) > 0 {
-		a.Products = slices.Sorted(slices.Values(r.App.Products))
+	for _, p := range r.App.Products {
+		a.Products = append(a.Products, shared(p))
 	}
-	a.credentials = make([]*Credential, len(r.Credentials))
-	for i, c := range r.Credentials {
-		a.credentials[i] = &Credential{
-			ID: c.ID, Kind: c.Kind, Hash: c.Hash, Label: c.Label, Hint: c.Hint, Material: c.Material, Revoked: !c.Revoked.IsZero(), app: a,
+	slices.Sort(a.Products)
+	for i := range r.Credentials {
+		c := &r.Credentials[i]
+		a.credentials[i] = Credential{
+			ID: id.Credential(t.take(string(c.ID))), Label: t.take(c.Label), Hint: t.take(c.Hint), Material: t.take(c.Material),
+			Kind: shared(c.Kind), Hash: c.Hash, Revoked: !c.Revoked.IsZero(),
 		}
 		if !c.Expires.IsZero() {
 			a.credentials[i].Expires = c.Expires.UnixMilli()
 		}
+		a.imported = a.imported || c.Kind == market.ImportedSecret
 	}
-	for _, c := range a.credentials {
-		if c.Kind == market.ImportedSecret {
-			a.imported = append(a.imported, c)
-		}
-	}
-	slices.SortFunc(a.credentials, func(a, b *Credential) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	slices.SortFunc(a.credentials, func(a, b Credential) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget(a.ID)
-	m.apps[a.ClientID], m.appsByID[a.ID] = a, a
-	for _, c := range a.credentials {
-		if c.Kind == market.ClientSecret {
-			m.credentials[c.Hash] = c
+	row := m.apps.put(a)
+	m.appsByID.put(a)
+	for i := range a.credentials {
+		if c := &a.credentials[i]; c.Kind == market.ClientSecret {
+			m.credentials[c.Hash] = place{row, uint32(i)} //nolint:gosec // an app has few
 		}
 	}
 }
@@ -78,15 +98,18 @@ func (m *Model) dropApp(app id.App) {
 }
 
 func (m *Model) forget(app id.App) {
-	old := m.appsByID[app]
+	old := m.appsByID.get(string(app))
 	if old == nil {
 		return
 	}
-	delete(m.apps, old.ClientID)
-	delete(m.appsByID, app)
-	for _, c := range old.credentials {
-		delete(m.credentials, c.Hash)
+	row, _ := m.apps.find(old.ClientID)
+	for i := range old.credentials {
+		if at, ok := m.credentials[old.credentials[i].Hash]; ok && at.row == row {
+			delete(m.credentials, old.credentials[i].Hash)
+		}
 	}
+	m.apps.drop(old.ClientID)
+	m.appsByID.drop(string(app))
 }
 
 func (m *Model) putRest(r Rest) {

@@ -16,6 +16,7 @@
 package snapshot
 
 import (
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -104,35 +105,48 @@ type App struct {
 	NotBefore      int64
 	Binding        market.Binding
 	Oversees       market.Oversight
-	credentials    []*Credential // by id
-	imported       []*Credential // of them, the secrets that are held as slow hashes
+	credentials    []Credential // by id
+	imported       bool         // some of them are secrets that are held as slow hashes
 }
 
 // Imported returns the secrets that were imported as slow hashes and are live. Few
 // apps have any, and those no longer than until they are used.
 func (a *App) Imported(now time.Time) []*Credential {
-	if len(a.imported) == 0 {
+	if !a.imported {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(a.imported), func(c *Credential) bool { return !c.Live(now) })
+	var out []*Credential
+	for i := range a.credentials {
+		if c := &a.credentials[i]; c.Kind == market.ImportedSecret && c.Live(now) {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
-// Credentials returns the app's credentials, the dead ones too. The slice is not
-// to be changed.
-func (a *App) Credentials() []*Credential { return a.credentials }
+// Credentials are the app's credentials, the dead ones too.
+func (a *App) Credentials() iter.Seq[*Credential] {
+	return func(yield func(*Credential) bool) {
+		for i := range a.credentials {
+			if !yield(&a.credentials[i]) {
+				return
+			}
+		}
+	}
+}
 
 // Has reports whether the app has a credential with that id, a dead one too.
 func (a *App) Has(cred id.Credential) bool { return a.credential(cred) != nil }
 
 // credential returns the app's credential with that id, nil if it has none.
 func (a *App) credential(cred id.Credential) *Credential {
-	i, ok := slices.BinarySearchFunc(a.credentials, cred, func(c *Credential, cred id.Credential) int {
+	i, ok := slices.BinarySearchFunc(a.credentials, cred, func(c Credential, cred id.Credential) int {
 		return strings.Compare(string(c.ID), string(cred))
 	})
 	if !ok {
 		return nil
 	}
-	return a.credentials[i]
+	return &a.credentials[i]
 }
 
 // Takes reports whether the app is not narrowed to products without this one.
@@ -155,7 +169,6 @@ type Credential struct {
 	Material string // see the kinds
 	Expires  int64  // Unix milliseconds; 0: never
 	Revoked  bool
-	app      *App
 }
 
 // Live reports whether it authenticates at now.
@@ -166,16 +179,19 @@ func (c *Credential) ExpiredAt(now time.Time) bool {
 	return c.Expires != 0 && now.UnixMilli() >= c.Expires
 }
 
+// place is where a credential is: in a row of the apps, by its number there.
+type place struct{ row, n uint32 }
+
 // Model is the read model. Create it with [New].
 type Model struct {
 	mu          sync.RWMutex
-	orgs        map[id.Org]*Org
-	apps        map[string]*App // by client_id
-	appsByID    map[id.App]*App
-	credentials map[market.Hash]*Credential
-	revoked     map[string]int64 // jti → Unix second when it is forgotten
-	products    []market.Product // active ones, by name
-	platform    int64            // not-before
+	orgs        *table[Org]
+	apps        *table[App] // by client_id
+	appsByID    *table[App]
+	credentials map[market.Hash]place // of secrets
+	revoked     map[string]int64      // jti → Unix second when it is forgotten
+	products    []market.Product      // active ones, by name
+	platform    int64                 // not-before
 	environment map[market.Environment]int64
 
 	head    atomic.Int64                  // Seq that the model is at
@@ -191,10 +207,10 @@ type Model struct {
 func New(now func() time.Time) *Model {
 	m := &Model{
 		now:         now,
-		orgs:        map[id.Org]*Org{},
-		apps:        map[string]*App{},
-		appsByID:    map[id.App]*App{},
-		credentials: map[market.Hash]*Credential{},
+		orgs:        newTable(func(o *Org) string { return string(o.ID) }),
+		apps:        newTable(func(a *App) string { return a.ClientID }),
+		appsByID:    newTable(func(a *App) string { return string(a.ID) }),
+		credentials: map[market.Hash]place{},
 		revoked:     map[string]int64{},
 		environment: map[market.Environment]int64{},
 	}
@@ -219,18 +235,19 @@ type Client struct {
 func (m *Model) ByCredential(hash market.Hash) (Client, bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	c := m.credentials[hash]
-	if c == nil {
+	at, ok := m.credentials[hash]
+	if !ok {
 		return Client{}, false
 	}
-	return m.client(c.app, c)
+	a := m.apps.rows[at.row]
+	return m.client(a, &a.credentials[at.n])
 }
 
 // ByClientID returns the client with that client_id, of whichever environment.
 func (m *Model) ByClientID(clientID string) (Client, bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	a := m.apps[clientID]
+	a := m.apps.get(clientID)
 	if a == nil {
 		return Client{}, false
 	}
@@ -243,7 +260,7 @@ func (m *Model) ByClientID(clientID string) (Client, bool) {
 func (m *Model) ByToken(clientID string, credential id.Credential, jti string) (c Client, revoked, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	a := m.apps[clientID]
+	a := m.apps.get(clientID)
 	if a == nil {
 		return Client{}, false, false
 	}
@@ -262,7 +279,7 @@ func (m *Model) Revoked(jti string) bool {
 }
 
 func (m *Model) client(a *App, c *Credential) (Client, bool) {
-	o := m.orgs[a.Org]
+	o := m.orgs.get(string(a.Org))
 	if o == nil {
 		return Client{}, false
 	}
@@ -277,7 +294,7 @@ func (m *Model) client(a *App, c *Credential) (Client, bool) {
 func (m *Model) OrgByID(org id.Org) *Org {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.orgs[org]
+	return m.orgs.get(string(org))
 }
 
 // Products returns the active products, by name. The slice is not to be changed.
@@ -320,5 +337,5 @@ type Sizes struct{ Orgs, Apps, Credentials, Revocations int }
 func (m *Model) Sizes() Sizes {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return Sizes{Orgs: len(m.orgs), Apps: len(m.apps), Credentials: len(m.credentials), Revocations: len(m.revoked)}
+	return Sizes{Orgs: m.orgs.len(), Apps: m.apps.len(), Credentials: len(m.credentials), Revocations: len(m.revoked)}
 }
