@@ -122,23 +122,27 @@ func (s *Server) authenticate(r *http.Request, q *request) (caller, error) {
 
 // bySecret authenticates by client_id and client_secret (RFC 6749 §2.3.1).
 func (s *Server) bySecret(r *http.Request, q *request, clientID string, text secret.String) (caller, error) {
-	// One keyed hash and one look-up, whatever is wrong: no answer is faster
-	// than another (CONTRACT 2.9).
+	// One keyed hash and one look-up by it, and for all that fails one by client_id,
+	// whatever is wrong: no answer is faster than another (CONTRACT 2.9).
 	client, found := s.Model.ByCredential(s.Hasher.Hash(text.Reveal()))
-	if !found || client.App.ClientID != clientID {
-		switch imported, right, err := s.byImported(r, clientID, text); {
-		case err != nil:
-			return caller{}, owned(err, s.named(q))
-		case right:
-			client, found = imported, true
+	if !found || client.App.ClientID != clientID || client.App.Environment != s.Environment || !client.Credential.Live(s.Now()) {
+		named, _ := s.Model.ByClientID(clientID)
+		var imported snapshot.Client
+		right := false
+		if !found || client.App.ClientID != clientID {
+			var err error
+			if imported, right, err = s.byImported(r, named, text); err != nil {
+				return caller{}, owned(err, refer(named))
+			}
 		}
-	}
-	reason, next := s.whyNot(client, found, clientID, text)
-	if reason != "" {
-		if !found {
-			client, _ = s.Model.ByClientID(clientID)
+		if !right {
+			reason, next := s.whyNot(client, named, clientID, text)
+			if !found {
+				client = named
+			}
+			return caller{}, blamed(s.refuse(r, q, clientID, client, reason, next), q.missing(clientID), 0)
 		}
-		return caller{}, blamed(s.refuse(r, q, clientID, client, reason, next), q.missing(clientID), 0)
+		client = imported
 	}
 	by := secretPost
 	if q.basic != nil {
@@ -158,9 +162,8 @@ func (s *Server) authenticated(r *http.Request, client snapshot.Client, by metho
 func (s *Server) refuse(r *http.Request, q *request, clientID string, client snapshot.Client, reason, next string) error {
 	ref := failed(q.basic != nil, reason)
 	ref.next = next
-	if client.App != nil {
-		ref.client = refer(client)
-	}
+	// Whether or not it is known, as much is kept and logged: that takes time, too.
+	ref.client = refer(client)
 	if wait, ok := s.tooMany(clientID, network(r)); !ok {
 		ref.status, ref.code, ref.retry = http.StatusTooManyRequests, oauth.SlowDown, wait
 		ref.say = "Too many failed attempts. Wait before the next one"
@@ -189,41 +192,43 @@ func (s *Server) tooMany(clientID, from string) (wait time.Duration, ok bool) {
 	return wait, ok
 }
 
-// whyNot returns why a client is not authenticated, "" if it is, and what its
-// owner may do.
-func (s *Server) whyNot(c snapshot.Client, found bool, clientID string, text secret.String) (reason, next string) {
+// whyNot returns why a client is not authenticated, and what its owner may do. The
+// secret is that of owner, if it is anybody's; named is who has the client_id, if
+// anybody has.
+func (s *Server) whyNot(owner, named snapshot.Client, clientID string, text secret.String) (reason, next string) {
+	prefix, intact := market.SecretForm(text) // takes longer than all the rest: so always
 	switch {
 	case clientID == "":
 		return "client_id is missing", "send it beside the client_secret, in the body or by HTTP Basic"
 	case text.Reveal() == "":
-		return s.whyNothing(clientID)
-	case !found:
-		return s.whyUnknown(clientID, text)
-	case c.App.ClientID != clientID:
+		return s.whyNothing(named)
+	case owner.App == nil && named.App == nil:
+		return "there is no such client_id", "compare it with the app's"
+	case owner.App == nil:
+		return s.whyNobodys(named, prefix, intact, text)
+	case owner.App.ClientID != clientID:
 		return "the secret is one of another client_id", "send the client_id that the secret was made for"
-	case c.App.Environment != s.Environment:
-		return "a " + string(c.App.Environment) + " credential was sent to " + string(s.Environment),
-			"send it to the token URL of " + string(c.App.Environment)
-	case c.Credential.Revoked:
-		return "the secret " + describe(c.Credential) + " was revoked", "make a new one, and put it in the place of this one"
-	case c.Credential.ExpiredAt(s.Now()):
-		return "the secret " + describe(c.Credential) + " has expired", "make a new one, and put it in the place of this one"
+	case owner.App.Environment != s.Environment:
+		return "a " + string(owner.App.Environment) + " credential was sent to " + string(s.Environment),
+			"send it to the token URL of " + string(owner.App.Environment)
+	case owner.Credential.Revoked:
+		return "the secret " + describe(owner.Credential) + " was revoked", "make a new one, and put it in the place of this one"
 	}
-	return "", ""
+	return "the secret " + describe(owner.Credential) + " has expired", "make a new one, and put it in the place of this one"
 }
 
 // whyNothing tells what can be told about a request by which nobody could be
 // authenticated: mostly a certificate went to the listener that asks for none.
-func (s *Server) whyNothing(clientID string) (reason, next string) {
+func (s *Server) whyNothing(named snapshot.Client) (reason, next string) {
 	reason, next = "there is a client_id, and neither a secret nor an assertion", "send client_secret, or client_assertion with its client_assertion_type"
 	if s.MutualTLS.URL != "" {
 		reason += " nor a certificate"
 		next += "; a certificate counts at " + s.MutualTLS.URL + " alone: see mtls_endpoint_aliases in the metadata"
 	}
-	if owner, known := s.Model.ByClientID(clientID); !known {
+	if named.App == nil {
 		return reason, next + "; and there is no such client_id"
-	} else if owner.App.Environment != s.Environment {
-		return reason, next + "; and the client_id is of " + string(owner.App.Environment)
+	} else if named.App.Environment != s.Environment {
+		return reason, next + "; and the client_id is of " + string(named.App.Environment)
 	}
 	return reason, next
 }
@@ -236,17 +241,13 @@ func describe(c *snapshot.Credential) string {
 	return strconv.Quote(c.Label) + " (" + c.Hint + ")"
 }
 
-// whyUnknown tells what can be told about a secret that nobody has.
-func (s *Server) whyUnknown(clientID string, text secret.String) (reason, next string) {
-	owner, known := s.Model.ByClientID(clientID)
-	prefix, intact := market.SecretForm(text)
+// whyNobodys tells what can be told about a secret that nobody has.
+func (s *Server) whyNobodys(named snapshot.Client, prefix string, intact bool, text secret.String) (reason, next string) {
 	env, ours := s.SecretPrefix[prefix]
 	switch {
-	case !known:
-		return "there is no such client_id", "compare it with the app's"
-	case owner.App.Environment != s.Environment:
-		return "a " + string(owner.App.Environment) + " client_id was sent to " + string(s.Environment),
-			"send it to the token URL of " + string(owner.App.Environment)
+	case named.App.Environment != s.Environment:
+		return "a " + string(named.App.Environment) + " client_id was sent to " + string(s.Environment),
+			"send it to the token URL of " + string(named.App.Environment)
 	case strings.Count(text.Reveal(), ".") == 2 && strings.HasPrefix(text.Reveal(), "eyJ"):
 		return "an access token was sent in the place of the secret", "send the client_secret"
 	case ours && !intact:
@@ -257,7 +258,11 @@ func (s *Server) whyUnknown(clientID string, text secret.String) (reason, next s
 	return "the secret is not one of this client_id's", "compare its first characters with the app's list; make a new one if it is lost"
 }
 
+// refer tells whose request it was; of nobody that we know, nothing.
 func refer(c snapshot.Client) *clientRef {
+	if c.App == nil {
+		return &clientRef{}
+	}
 	ref := &clientRef{org: c.Org.ID, app: c.App.ID}
 	if c.Credential != nil {
 		ref.credential, ref.label, ref.hint = c.Credential.ID, c.Credential.Label, c.Credential.Hint

@@ -94,7 +94,7 @@ func (s *Server) ownRequest(w http.ResponseWriter, r *http.Request) (*request, c
 		q, err = read(w, r, Endpoint{Dialect: RFC, rotates: true})
 	}
 	if err != nil {
-		return nil, caller{}, owned(err, s.named(q))
+		return nil, caller{}, s.attributed(err, q)
 	}
 	q.limited = true
 	c, err := s.authenticate(r, q)
@@ -103,7 +103,7 @@ func (s *Server) ownRequest(w http.ResponseWriter, r *http.Request) (*request, c
 		if errors.As(err, &ref) && r.Method != http.MethodPost {
 			ref.basic = true // there is no other way but the header, and the connection
 		}
-		return nil, caller{}, owned(err, s.named(q))
+		return nil, caller{}, s.attributed(err, q)
 	}
 	if ref := s.mayHaveTokens(c.Client); ref != nil {
 		return nil, caller{}, ref

@@ -86,11 +86,11 @@ func (c *Checks) give() {
 // byImported looks whether text is a secret that was imported as a slow hash. Only
 // clients that have one pay for it, and once: then the hash is ours (ADR 0018). For
 // everybody else there is nothing to look at.
-func (s *Server) byImported(r *http.Request, clientID string, text secret.String) (client snapshot.Client, found bool, err error) {
-	client, known := s.Model.ByClientID(clientID)
-	if !known || client.App.Environment != s.Environment || text.Reveal() == "" {
+func (s *Server) byImported(r *http.Request, client snapshot.Client, text secret.String) (_ snapshot.Client, found bool, err error) {
+	if client.App == nil || client.App.Environment != s.Environment || text.Reveal() == "" {
 		return client, false, nil
 	}
+	clientID := client.App.ClientID
 	imported := client.App.Imported(s.Now())
 	// Who failed too often is told so without the work.
 	if len(imported) == 0 || !s.mayFail(clientID, network(r)) {

@@ -29,11 +29,11 @@ func strictForm() Endpoint { return Endpoint{Dialect: RFC} }
 func (s *Server) tokenRequest(w http.ResponseWriter, r *http.Request) (*request, caller, error) {
 	q, err := read(w, r, strictForm())
 	if err != nil {
-		return nil, caller{}, owned(err, s.named(q))
+		return nil, caller{}, s.attributed(err, q)
 	}
 	client, err := s.authenticate(r, q)
 	if err != nil {
-		return nil, caller{}, owned(err, s.named(q))
+		return nil, caller{}, s.attributed(err, q)
 	}
 	if ref := s.mayHaveTokens(client.Client); ref != nil {
 		return nil, caller{}, ref

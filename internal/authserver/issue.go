@@ -67,17 +67,17 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 			s.Legacy.announce(w.Header())
 		}
 		if q, err = read(w, r, e); err != nil {
-			return owned(err, s.named(q))
+			return s.attributed(err, q)
 		}
 		q.limited = true
 		if err := q.checkGrant(e.Profile); err != nil {
-			return owned(err, s.named(q))
+			return s.attributed(err, q)
 		}
 		span := httpx.Span(r.Context()).Child("authenticate", tracing.Internal)
 		client, err = s.authenticate(r, q)
 		span.End()
 		if err != nil {
-			return owned(err, s.named(q))
+			return s.attributed(err, q)
 		}
 		if err := s.withinLimit(q, client.Client); err != nil {
 			return err

@@ -161,6 +161,15 @@ func owned(err error, client *clientRef) error {
 	return &known
 }
 
+// attributed is owned by the client that the request names, if no other is known.
+func (s *Server) attributed(err error, q *request) error {
+	var ref *refusal
+	if errors.As(err, &ref) && ref.client != nil {
+		return err // without another look-up
+	}
+	return owned(err, s.named(q))
+}
+
 // blamed names the parameter that a refusal is about, and how far a time was off.
 func blamed(err error, parameter string, skew time.Duration) error {
 	var ref *refusal

@@ -88,10 +88,10 @@ func (c crowd) Rest(context.Context) (snapshot.Rest, error) {
 	return snapshot.Rest{Products: []market.Product{{Name: benchProduct, Title: "Bench", State: market.ProductActive}}}, nil
 }
 
-// A secret has the form of a real one, or the time of a wrong one would tell it
+// A secret is as long as a real one, and in its parts, or the time of a wrong one would tell it
 // by its form; TestMain of this package and test/bench agree on these two.
 func benchClient(i int) string    { return fmt.Sprintf("client%026d", i) }
-func benchSecret(i, n int) string { return fmt.Sprintf("spprd_secret%030d_%04d", i, n) }
+func benchSecret(i, n int) string { return fmt.Sprintf("spprd_%043d%06d", i, n) }
 
 // crowded is a server in dir for a crowd, with that algorithm in production and
 // ES256 in sandbox, over plain HTTP unless it is sandbox.

@@ -323,6 +323,13 @@ func storable(s string) string {
 	if len(s) > longestText {
 		s = s[:longestText]
 	}
+	plain := true // as nearly all are: told sooner than mapped
+	for i := range len(s) {
+		plain = plain && ' ' <= s[i] && s[i] <= '~'
+	}
+	if plain {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
 		if r == unicode.ReplacementChar || unicode.IsControl(r) {
 			return '?'

@@ -8,7 +8,7 @@ import (
 
 // Names of clients and secrets in internal/server's crowd.
 func clientID(i int) string  { return fmt.Sprintf("client%026d", i) }
-func secret(i, n int) string { return fmt.Sprintf("spprd_secret%030d_%04d", i, n) }
+func secret(i, n int) string { return fmt.Sprintf("spprd_%043d%06d", i, n) }
 
 // The dead secrets of the first apps there.
 const (
