@@ -86,7 +86,7 @@ func (m *Model) putApp(r AppRecord) {
 	m.appsByID.put(a)
 	for i := range a.credentials {
 		if c := &a.credentials[i]; c.Kind == market.ClientSecret {
-			m.credentials[c.Hash] = place{row, uint32(i)} //nolint:gosec // an app has few
+			m.credentials[c.Hash] = place{row, uint32(i)}
 		}
 	}
 }
