@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,6 +70,8 @@ func (p *Program) serve(ctx context.Context, file string) error {
 		return err
 	}
 	defer closeLog()
+	headroom := server.Headroom(p.Env)
+	defer runtime.KeepAlive(headroom)
 	s, err := server.New(ctx, server.Options{Config: c, Getenv: p.Env, Logger: logger, Now: clock, Version: p.Version})
 	if err != nil {
 		return err

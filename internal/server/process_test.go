@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -44,6 +46,7 @@ type order struct {
 	Secrets int
 	TLS     bool
 	Folder  string
+	Null    bool // a server that does nothing
 	// Upstream is where production has an API, if it is to have one.
 	Upstream string
 }
@@ -63,6 +66,11 @@ func measureMe(text string, in io.Reader, out io.Writer) error {
 	var o order
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return err
+	}
+	headroom := Headroom(os.Getenv) // as cli.serve does
+	defer runtime.KeepAlive(headroom)
+	if o.Null {
+		return measureNull(in, out)
 	}
 	file, err := os.Create(filepath.Join(o.Folder, "access.log"))
 	if err != nil {
@@ -101,21 +109,41 @@ func measureMe(text string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := b.tell(where, o.Folder, uint64(len(headroom)), in, out); err != nil {
+		return err
+	}
+	cancel()
+	return serving.Wait()
+}
+
+// measureNull serves what costs nothing, in an answer as long as a token's: what is
+// left of a latency is net/http's, the load's and the machine's.
+func measureNull(in io.Reader, out io.Writer) error {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = w.Write(make([]byte, 1000))
+	}))
+	defer s.Close()
+	return bare{}.tell(map[string]string{"production": s.URL, "sandbox": s.URL}, "", 0, in, out)
+}
+
+// tell says where the server is, and then answers each line of in.
+func (b bare) tell(where map[string]string, folder string, headroom uint64, in io.Reader, out io.Writer) error {
 	answers := json.NewEncoder(out)
 	if err := answers.Encode(where); err != nil {
 		return err
 	}
 	for lines := bufio.NewScanner(in); lines.Scan(); {
-		st, err := b.answer(lines.Text(), o.Folder)
+		st, err := b.answer(lines.Text(), folder)
 		if err != nil {
 			return err
 		}
+		st.Heap -= min(st.Heap, headroom)
 		if err := answers.Encode(st); err != nil {
 			return err
 		}
 	}
-	cancel()
-	return serving.Wait()
+	return nil
 }
 
 // answer does what a line asks for.

@@ -67,6 +67,9 @@ func TestALatencyCountsFromWhenTheRequestWasDue(t *testing.T) {
 	if late := m.quantile(0.8); m.total < 10 || late < stall/4 {
 		t.Errorf("%d requests, a fifth of them took longer than %v", m.total, late)
 	}
+	if late := m.late.quantile(0.8); late < stall/4 { // there is one connection: they could not be sent
+		t.Errorf("a fifth of them were sent later than %v", late)
+	}
 }
 
 func TestCompareTellsDistributionsApartAndOnlyThen(t *testing.T) {

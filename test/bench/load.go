@@ -26,6 +26,7 @@ type load struct {
 // measured is what came of a load.
 type measured struct {
 	histogram
+	late histogram // how long after it was due a request was sent
 	took time.Duration
 }
 
@@ -37,12 +38,14 @@ type worker struct {
 	connection
 	next *atomic.Uint64
 	seen histogram
+	late histogram
 	err  error
 }
 
 // one sends one request, which was due at a time, and counts how long its answer
 // took from then on.
 func (w *worker) one(due time.Time) bool {
+	w.late.add(time.Since(due))
 	request := w.requests[w.next.Add(1)%uint64(len(w.requests))]
 	status, err := w.do(request, time.Now().Add(answerIn))
 	if err == nil && status != w.status {
@@ -75,6 +78,7 @@ func (l *load) run(each func(w *worker)) (measured, error) {
 			return m, w.err
 		}
 		m.merge(&w.seen)
+		m.late.merge(&w.late)
 	}
 	return m, nil
 }

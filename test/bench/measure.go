@@ -37,8 +37,16 @@ type latency struct {
 	P99     float64 `json:"p99_us"`
 	P999    float64 `json:"p999_us"`
 	Ratio   float64 `json:"p99_over_p50"`
+	Late    float64 `json:"late_p99_us,omitempty"` // sent so long after it was due
+	Floor   floor   `json:"null_server"`
 	Target  float64 `json:"target,omitempty"`
 	Reached bool    `json:"reached"`
+}
+
+// floor is how long a server that does nothing took for the same load.
+type floor struct {
+	Median float64 `json:"p50_us"`
+	P99    float64 `json:"p99_us"`
 }
 
 // memory is what a crowd takes.
@@ -267,23 +275,40 @@ func (b *bench) keepProfile(s *server, k kind) error {
 }
 
 // latencies measures how long answers take: with as many requests as there are
-// connections, at half of what that reaches, and beside a client that floods.
+// connections, at half of what that reaches, and beside a client that floods. Each
+// is measured at a server that does nothing, too, just after.
 func (b *bench) latencies(s *server, what string, o order) error {
-	b.say("\n%-58s %8s %9s %9s %9s %7s %7s\n", what, "a second", "p50 ms", "p99 ms", "p99.9 ms", "p99/p50", "target")
-	for _, k := range kinds(0)[:3] {
-		l := b.load(s, k, o.Apps)
-		full, err := l.closed(2 * b.long)
-		if err != nil {
-			return err
+	return b.with(order{Null: true}, func(null *server) error {
+		b.say("\n%-50s %8s %8s %8s %8s %7s %8s | %9s %8s %8s\n", what, "a second", "p50 ms", "p99 ms", "p99.9 ms", "p99/p50", "target", "late p99", "null p50", "null p99")
+		for _, k := range kinds(0)[:3] {
+			l := b.load(s, k, o.Apps)
+			full, err := l.closed(2 * b.long)
+			if err != nil {
+				return err
+			}
+			idle := *l
+			idle.address, idle.tls, idle.status = null.address(k.environment), nil, 200
+			nothing, err := idle.closed(b.long)
+			if err != nil {
+				return err
+			}
+			b.tell(fmt.Sprintf("%s, %d in flight", k.what, inFlight), 0, full, nothing, 3)
+			rate := full.perSecond() / 2
+			half, err := l.open(3*b.long, rate)
+			if err != nil {
+				return err
+			}
+			if nothing, err = idle.open(3*b.long, rate); err != nil {
+				return err
+			}
+			b.tell(k.what+", at half of that", rate, half, nothing, 3)
 		}
-		b.tell(fmt.Sprintf("%s, %d in flight", k.what, inFlight), 0, full, 3)
-		rate := full.perSecond() / 2
-		half, err := l.open(3*b.long, rate)
-		if err != nil {
-			return err
-		}
-		b.tell(k.what+", at half of that", rate, half, 3)
-	}
+		return b.flooded(s, null, o)
+	})
+}
+
+// flooded measures what a client sees while another one floods.
+func (b *bench) flooded(s, null *server, _ order) error {
 	flood, quiet := b.load(s, kinds(0)[0], 2), b.load(s, kinds(0)[0], 4)
 	quiet.requests = [][]byte{request(rfcPath, clientID(2), secret(2, 0))}
 	quiet.at = 4
@@ -292,23 +317,38 @@ func (b *bench) latencies(s *server, what string, o order) error {
 		_, err := flood.closed(4 * b.long)
 		done <- err
 	}()
-	seen, err := quiet.open(3*b.long, 20)
+	const rate = 20
+	seen, err := quiet.open(3*b.long, rate)
 	if err != nil {
 		return err
 	}
-	b.tell(fmt.Sprintf("RS256 token of another while one client has %d in flight", inFlight), 20, seen, 0)
-	return <-done
+	if err := <-done; err != nil {
+		return err
+	}
+	quiet.address = null.address("production")
+	nothing, err := quiet.open(3*b.long, rate)
+	if err != nil {
+		return err
+	}
+	b.tell(fmt.Sprintf("RS256 of another while one has %d in flight", inFlight), rate, seen, nothing, 0)
+	return nil
 }
 
-func (b *bench) tell(what string, rate float64, m measured, target float64) {
-	millis := func(q float64) float64 { return float64(m.quantile(q).Nanoseconds()) / 1e6 }
+func (b *bench) tell(what string, rate float64, m, nothing measured, target float64) {
+	micros := func(h *histogram, q float64) float64 { return float64(h.quantile(q).Nanoseconds()) / 1000 }
 	l := latency{
-		What: what, Rate: rate, Median: millis(0.5) * 1000, P99: millis(0.99) * 1000, P999: millis(0.999) * 1000,
-		Ratio: millis(0.99) / millis(0.5), Target: target,
+		What: what, Rate: rate, Median: micros(&m.histogram, 0.5), P99: micros(&m.histogram, 0.99), P999: micros(&m.histogram, 0.999),
+		Late: micros(&m.late, 0.99), Floor: floor{micros(&nothing.histogram, 0.5), micros(&nothing.histogram, 0.99)}, Target: target,
 	}
+	l.Ratio = l.P99 / l.Median
 	l.Reached = target == 0 || l.Ratio < target
 	b.report.Latencies = append(b.report.Latencies, l)
-	b.say("%-58s %8.0f %9.2f %9.2f %9.2f %7.2f %7.4g %s\n", what, m.perSecond(), millis(0.5), millis(0.99), millis(0.999), l.Ratio, target, mark(l.Reached))
+	verdict := mark(l.Reached)
+	if !l.Reached && l.Floor.P99/l.Floor.Median >= target {
+		verdict += ", and by the null server"
+	}
+	b.say("%-50s %8.0f %8.2f %8.2f %8.2f %7.2f %8.4g | %9.2f %8.2f %8.2f %s\n", what, m.perSecond(), l.Median/1000, l.P99/1000, l.P999/1000,
+		l.Ratio, target, l.Late/1000, l.Floor.Median/1000, l.Floor.P99/1000, verdict)
 }
 
 // traceID is the member of a refusal that differs from one to the next.

@@ -31,6 +31,7 @@ type order struct {
 	Secrets int
 	TLS     bool
 	Folder  string
+	Null    bool // a server that does nothing
 	// Upstream is where production has an API, if it is to have one.
 	Upstream string
 }
