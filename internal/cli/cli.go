@@ -129,7 +129,7 @@ The management commands speak to a running Sallyport. Which one, and as whom:
 	root.SetErr(p.Stderr)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SuggestionsMinimumDistance = 2
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%s", err) })
+	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.flags.url, "url", "", "`URL` of the management API")
 	flags.StringVar(&p.flags.ca, "ca", "", "`FILE` with the certificates to trust, in PEM")

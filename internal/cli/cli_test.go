@@ -175,7 +175,7 @@ func TestTheOtherNounsInCommands(t *testing.T) {
 	w.ok(t, "submitter", "remove", "..", "--org", acme, "--kind", "host")
 
 	key := get[api.Key](t, w, "key", "rotate", "--environment", "sandbox")
-	if got := get[api.Key](t, w, "key", "revoke", key.KID, "--yes"); got.State != "revoked" {
+	if got := get[api.Key](t, w, "key", "revoke", "--yes", "--", key.KID); got.State != "revoked" {
 		t.Errorf("got %+v", got)
 	}
 	if k := get[api.Key](t, w, "key", "rotate", "--environment", "sandbox", "--emergency", "--yes", "--algorithm", "EdDSA"); len(k.Revokes) != 1 {
@@ -351,6 +351,7 @@ func TestMistakesAreUsage(t *testing.T) {
 		{[]string{"org", "create", "a", "b"}, []string{"too many arguments: it takes NAME"}},
 		{[]string{"org", "list", "a"}, []string{"it takes no arguments"}},
 		{[]string{"org", "list", "--nonsense"}, []string{"unknown flag: --nonsense"}},
+		{[]string{"key", "revoke", "-wm"}, []string{"unknown shorthand flag: 'w' in -wm", "hint: an argument that begins with - goes after --: sallyport key revoke -- -wm"}},
 		{[]string{"org", "list", "-o", "xml"}, []string{"table or json"}},
 		{[]string{"app", "create", "x"}, []string{"needed: --email, --environment, --org"}},
 		{[]string{"app", "update", "x"}, []string{"nothing to change: give at least one of --name, --email"}},

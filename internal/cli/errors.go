@@ -86,6 +86,17 @@ func explain(cmd *cobra.Command, err error) (code int, reason string, hints []st
 	return ExitFailed, reason, hints
 }
 
+// flagError is a flag that cannot be read, or a kid that was taken for one: one in 64
+// begins with -.
+func flagError(cmd *cobra.Command, err error) error {
+	usage := &usageError{text: err.Error()}
+	if _, argument, ok := strings.Cut(usage.text, "unknown shorthand flag: "); ok {
+		_, argument, _ = strings.Cut(argument, " in ")
+		usage.hints = []string{"an argument that begins with - goes after --: " + cmd.CommandPath() + " -- " + argument}
+	}
+	return usage
+}
+
 // cobraUsage recognizes the mistakes that cobra itself finds, and has no type for.
 func cobraUsage(text string) (string, bool) {
 	if names, ok := strings.CutPrefix(text, "required flag(s) "); ok {

@@ -145,7 +145,7 @@ func (w *world) ok(t *testing.T, args ...string) string {
 // get wants a run with -o json to succeed, and decodes its stdout strictly.
 func get[T any](t *testing.T, w *world, args ...string) (out T) {
 	t.Helper()
-	text := w.ok(t, append(args, "-o", "json")...)
+	text := w.ok(t, append([]string{"-o", "json"}, args...)...)
 	d := json.NewDecoder(strings.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&out); err != nil {
