@@ -22,6 +22,22 @@ type EnvironmentStatus struct {
 	URLs   []string `json:"urls"`
 	// PendingKeys are published and do not sign yet.
 	PendingKeys []Key `json:"pending_keys,omitempty"`
+	// Upstreams are those of several servers, or with rules for when one fails.
+	Upstreams []UpstreamStatus `json:"upstreams,omitempty"`
+}
+
+// UpstreamStatus is how the servers of an API do, as the node that answers sees them.
+type UpstreamStatus struct {
+	API     string           `json:"api"`
+	Healthy int64            `json:"healthy"` // of total
+	Total   int64            `json:"total"`   // without those of weight 0
+	Targets []UpstreamTarget `json:"targets"`
+}
+
+// UpstreamTarget is how one server does.
+type UpstreamTarget struct {
+	URL     string `json:"url"`
+	Healthy bool   `json:"healthy"`
 }
 
 // SealingKeyStatus is what a sealing key is still needed for.

@@ -45,6 +45,7 @@ type Config struct {
 	Metrics      http.Handler
 	Healthy      func() bool          // whether the node may be sent traffic
 	CatalogVars  map[string]string    // what catalogues may refer to
+	CatalogTLS   []string             // the names of TLS settings that they may
 	Environments []market.Environment // in the order to show them in
 	Now          func() time.Time
 	Logger       *slog.Logger

@@ -29,6 +29,11 @@ func (p *Program) statusCommand() *cobra.Command {
 					t.add(e.Name+" next "+k.Use+" key", k.KID+", "+activates(k))
 				}
 			}
+			for _, e := range s.Environments {
+				for _, u := range e.Upstreams {
+					t.add(e.Name+" upstream "+u.API, number(u.Healthy)+" of "+number(u.Total)+" do well")
+				}
+			}
 			for _, n := range s.Nodes {
 				t.add("node "+n.Name, n.State+", version "+n.Version+", seen "+when(n.Seen))
 			}

@@ -67,6 +67,7 @@ func (c *Config) check() error {
 	}
 	c.checkACME(bad)
 	c.Tracing.check(bad)
+	c.checkUpstreamTLS(bad)
 	checkListener(bad, "management", c.Management)
 	checkListener(bad, "portal", c.Portal)
 	if c.Metrics.On() {

@@ -24,6 +24,7 @@ type Config struct {
 	Tracing      Tracing                             `yaml:"tracing" doc:"Sending traces to an OpenTelemetry collector."`
 	Catalog      Catalog                             `yaml:"catalog" doc:"The catalogue of APIs."`
 	ACME         ACME                                `yaml:"acme" doc:"Getting certificates from an authority by ACME (RFC 8555), for listeners that say so."`
+	UpstreamTLS  map[string]*UpstreamTLS             `yaml:"upstream_tls" doc:"TLS settings for upstreams, by the name that manifests refer to them by: small letters, digits and -. A catalogue that names others is not taken up. Default: none; upstreams are trusted by the system's authorities."`
 	KeySets      KeySets                             `yaml:"key_sets" doc:"Fetching the keys that clients publish (jwks_uri)."`
 	Headers      Headers                             `yaml:"headers" doc:"Names of the headers between callers, gateway and upstreams."`
 	Audience     string                              `yaml:"audience" doc:"The aud of every access token. Default: apiPlatform."`
@@ -97,6 +98,15 @@ type ACME struct {
 	Email     string `yaml:"email" doc:"Whom the authority writes to. Default: nobody."`
 	Agree     bool   `yaml:"agree" doc:"You agree to the authority's terms of service; without that there are no certificates. Default: false."`
 	CA        string `yaml:"ca" doc:"PEM file with the authorities by which the directory's own certificate is judged. Default: the system's."`
+}
+
+// UpstreamTLS is how upstreams are spoken to by TLS, 1.2 or later. Its files are
+// watched, as those of listeners are.
+type UpstreamTLS struct {
+	CA          string `yaml:"ca" doc:"PEM file with the authorities to trust instead of the system's."`
+	Certificate string `yaml:"certificate" doc:"PEM file with the certificate, and its chain, to show to the upstream. Default: none."`
+	Key         string `yaml:"key" doc:"PEM file with its private key."`
+	ServerName  string `yaml:"server_name" doc:"The name that the upstream's certificate has to be for. Default: the host of its URL."`
 }
 
 // Environment is one world.

@@ -82,7 +82,11 @@ func (p *proxy) relocate(c *call, h http.Header, name string) {
 // outside returns how a caller is told of location, if it is.
 func (p *proxy) outside(c *call, location string) (place string, pass bool) {
 	u, err := url.Parse(location)
-	switch t := c.target; {
+	t := c.target
+	if err == nil {
+		t = t.named(u)
+	}
+	switch {
 	case err != nil:
 		return "", false
 	case u.Host == "" && u.Opaque == "", strings.HasPrefix(location, p.g.BaseURL+"/"):

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -140,6 +141,9 @@ func (g *Gateway) saysSource(c *call) string {
 	}
 	if c.target == nil {
 		return "live, but the API has no upstream in " + string(g.Environment)
+	}
+	if n := len(c.target.members()); n > 1 {
+		return "live, by one of the " + strconv.Itoa(n) + " servers of the upstream"
 	}
 	return "live, by the upstream " + strings.TrimSuffix(c.target.url.String(), "/")
 }

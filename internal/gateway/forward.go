@@ -1,19 +1,21 @@
 package gateway
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
-	"log/slog"
+	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/relay"
+	"github.com/sallyport-dev/sallyport/internal/upstream"
 )
 
 // relays reports whether a call goes the fast way, by relay. What relay does not
@@ -46,12 +48,8 @@ func (o *outgoing) release() {
 func (p *proxy) forward(c *call, identity string, body *clientBody) {
 	out, _ := outgoings.Get().(*outgoing)
 	defer out.release()
-	p.outgo(c, out, identity)
-	if c.r.ContentLength != 0 && c.r.Body != nil && c.r.Body != http.NoBody {
-		out.request.Body, out.request.Length = body, c.r.ContentLength
-	}
 	began := p.g.Now()
-	answer, err := c.target.relay.Do(c.r.Context(), &out.request)
+	answer, err := p.ask(c, out, identity, body)
 	if err != nil {
 		p.fail(c, body, err)
 		return
@@ -69,11 +67,33 @@ func (p *proxy) forward(c *call, identity string, body *clientBody) {
 	if err := answer.Copy(c.w, flush); err != nil {
 		var sink *relay.SinkError
 		if !errors.As(err, &sink) && c.r.Context().Err() == nil {
-			httpx.Note(c.r.Context(), slog.String("upstream_error", err.Error()))
+			c.broke(err)
 		}
 		panic(http.ErrAbortHandler) // the caller must not take it for whole
 	}
 	p.follow(c, answer, trailers)
+}
+
+// ask sends a call to its target, or to those of its pool until one answers.
+func (p *proxy) ask(c *call, out *outgoing, identity string, body *clientBody) (*relay.Answer, error) {
+	if c.target.pool != nil {
+		return attempt(p, c, body, func(content io.Reader) (*relay.Answer, int, error) {
+			answer, err := p.send(c, out, identity, content)
+			if err != nil {
+				return nil, 0, err
+			}
+			return answer, answer.Status(), nil
+		}, (*relay.Answer).Close)
+	}
+	return p.send(c, out, identity, body)
+}
+
+func (p *proxy) send(c *call, out *outgoing, identity string, content io.Reader) (*relay.Answer, error) {
+	p.outgo(c, out, identity)
+	if c.r.ContentLength != 0 && c.r.Body != nil && c.r.Body != http.NoBody {
+		out.request.Body, out.request.Length = content, c.r.ContentLength
+	}
+	return c.target.relay.Do(c.r.Context(), &out.request)
 }
 
 // outgo is what rewrite is for relay: the same path, query and fields, in the
@@ -82,7 +102,7 @@ func (p *proxy) outgo(c *call, out *outgoing, identity string) {
 	u := url.URL{Path: c.upstreamPath(), RawQuery: withoutToken(c.r.URL.RawQuery)}
 	out.request = relay.Request{Method: c.r.Method, Target: u.RequestURI(), Host: c.target.url.Host}
 	parent, keep := c.traceparent()
-	fields := out.fields
+	fields := out.fields[:0]
 	for name, values := range c.r.Header {
 		switch {
 		case hops[name], p.g.strips(name, c.target.upstream.ForwardToken), name == "Traceparent", !keep && name == "Tracestate":
@@ -209,25 +229,25 @@ func (p *proxy) follow(c *call, answer *relay.Answer, announced []string) {
 // relayKey tells ways of reaching an upstream apart.
 type relayKey struct {
 	scheme, host string
-	timeout      time.Duration
+	way
 }
 
 // relay returns the client for an upstream, nil if it has to be reached by
 // http.Transport.
-func (p *proxy) relay(u *url.URL, timeout time.Duration) *relay.Client {
+func (p *proxy) relay(u *url.URL, w way) *relay.Client {
 	name, port := u.Hostname(), portOf(u, u.Scheme)
 	if !plainHost(u.Host) || u.Scheme != "http" && u.Scheme != "https" {
 		return nil
 	}
-	key := relayKey{u.Scheme, u.Host, timeout}
+	key := relayKey{u.Scheme, u.Host, w}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	client := p.relayed[key]
 	if client == nil {
 		address := net.JoinHostPort(name, port)
 		client = relay.New(relay.Config{
-			Address: address, Connections: p.connectionsTo(address), TLS: tlsFor(u.Scheme, name),
-			Dial: dialTimeout, Timeout: timeout, Silence: silentUpstream, Idle: idleUpstream, MaxIdle: idlePerUpstream,
+			Address: address, Connections: p.connectionsTo(address), TLS: tlsFor(u.Scheme, name, w.tls),
+			Dial: w.connect, Timeout: w.timeout, Silence: w.idle, Idle: idleUpstream, MaxIdle: idlePerUpstream,
 			MaxHead: maxUpstreamHeader, MaxFields: maxUpstreamFields, MaxInterims: maxInterims,
 		})
 		p.relayed[key] = client
@@ -238,9 +258,17 @@ func (p *proxy) relay(u *url.URL, timeout time.Duration) *relay.Client {
 // forget closes the connections to upstreams that no API has any more.
 func (p *proxy) forget(t *table) {
 	used := map[*relay.Client]bool{}
+	reached := map[*http.Transport]bool{}
+	known := map[*upstream.State]bool{}
 	for _, r := range t.routes {
-		if r.target != nil {
-			used[r.target.relay] = true
+		for _, member := range r.target.members() {
+			used[member.relay] = true
+			reached[member.transport] = true
+		}
+		if r.target != nil && r.target.pool != nil {
+			for _, state := range r.target.pool.states {
+				known[state] = true
+			}
 		}
 	}
 	p.mu.Lock()
@@ -251,6 +279,13 @@ func (p *proxy) forget(t *table) {
 			delete(p.relayed, key)
 		}
 	}
+	for w, transport := range p.reached {
+		if !reached[transport] {
+			transport.CloseIdleConnections()
+			delete(p.reached, w)
+		}
+	}
+	maps.DeleteFunc(p.states, func(_ stateKey, state *upstream.State) bool { return !known[state] })
 }
 
 // plainHost reports whether a URL's host is written the same in a Host field.
@@ -259,9 +294,14 @@ func plainHost(host string) bool {
 }
 
 // tlsFor is how an upstream is spoken to in that scheme; nil: in the clear.
-func tlsFor(scheme, name string) *tls.Config {
+func tlsFor(scheme, name string, settings *tls.Config) *tls.Config {
 	if scheme != "https" {
 		return nil
+	}
+	if settings != nil {
+		c := settings.Clone()
+		c.ServerName, c.NextProtos = cmp.Or(c.ServerName, name), []string{"http/1.1"}
+		return c
 	}
 	return &tls.Config{ServerName: name, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
 }

@@ -29,6 +29,7 @@
 package gateway
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -49,6 +50,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
 	"github.com/sallyport-dev/sallyport/internal/token"
 	"github.com/sallyport-dev/sallyport/internal/tracing"
+	"github.com/sallyport-dev/sallyport/internal/upstream"
 	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
@@ -67,6 +69,9 @@ type Config struct {
 	// tokens can be bound to them.
 	CertificateBound bool
 	NonceOptional    bool // DPoP proofs without a nonce are taken
+	// UpstreamTLS returns the settings of a name that manifests refer to, another
+	// object once they have changed. Nil if no manifest refers to any.
+	UpstreamTLS func(name string) *tls.Config
 
 	Model    *snapshot.Model
 	Ring     *keyring.Ring
@@ -165,7 +170,8 @@ type call struct {
 	client    snapshot.Client
 	product   string
 	body      *body
-	passing   *clientBody // on its way to the upstream; nil: the call has not got so far
+	state     *upstream.State // of its target, if that is one of a pool
+	passing   *clientBody     // on its way to the upstream; nil: the call has not got so far
 	source    policy.Source
 	status    int    // of the answer, once there is one
 	outcome   string // the code of the refusal, if it was one

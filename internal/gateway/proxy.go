@@ -1,9 +1,10 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,25 +12,26 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/relay"
 	"github.com/sallyport-dev/sallyport/internal/tracing"
+	"github.com/sallyport-dev/sallyport/internal/upstream"
 )
 
 // What an upstream may take, where its manifest does not say.
 const (
 	defaultUpstreamTimeout = 30 * time.Second
-	dialTimeout            = 5 * time.Second
+	defaultUpstreamConnect = 5 * time.Second
+	defaultUpstreamIdle    = 5 * time.Minute // within an answer
 	idleUpstream           = 90 * time.Second
+	pingUpstream           = 15 * time.Second
 	idlePerUpstream        = 256
 	maxUpstreamHeader      = 64 << 10
 	maxUpstreamFields      = 512
 	maxInterims            = 32
-	silentUpstream         = 5 * time.Minute // within an answer
 	copyBuffer             = 32 << 10
 )
 
@@ -42,20 +44,31 @@ type proxy struct {
 	host    string          // the gateway's own, as callers know it
 	hidden  map[string]bool // headers of upstreams that callers do not see, in canonical form
 	mu      sync.Mutex
-	reached map[time.Duration]*http.Transport // by timeout
+	reached map[way]*http.Transport
 	relayed map[relayKey]*relay.Client
+	probes  *probes
+	states  map[stateKey]*upstream.State // of the targets that have been in a pool
 
 	visited     map[string]*visits            // by API
 	connections map[string]*relay.Connections // by address
 }
 
+// way is how a server is reached, whichever it is.
+type way struct {
+	connect, timeout, idle time.Duration
+	tls                    *tls.Config // nil: what the system trusts
+	http                   manifest.HTTPVersion
+}
+
 // target is where an API is answered live.
 type target struct {
 	url       *url.URL
-	transport http.RoundTripper
+	transport *http.Transport
 	relay     *relay.Client // nil: only the transport will do
 	upstream  manifest.Upstream
 	visits    *visits
+	pool      *pool     // from which a call gets the target that it goes to; nil: this is it
+	siblings  []*target // those of its pool, itself included
 }
 
 type callKey struct{}
@@ -67,8 +80,8 @@ func callOf(ctx context.Context) *call {
 
 func newProxy(g *Gateway) *proxy {
 	p := &proxy{
-		g: g, hidden: map[string]bool{}, reached: map[time.Duration]*http.Transport{}, relayed: map[relayKey]*relay.Client{},
-		visited: map[string]*visits{}, connections: map[string]*relay.Connections{},
+		g: g, hidden: map[string]bool{}, reached: map[way]*http.Transport{}, relayed: map[relayKey]*relay.Client{},
+		visited: map[string]*visits{}, connections: map[string]*relay.Connections{}, probes: newProbes(), states: map[stateKey]*upstream.State{},
 	}
 	if base, err := url.Parse(g.BaseURL); err == nil {
 		p.host = base.Host
@@ -94,30 +107,52 @@ func (p *proxy) target(api *manifest.API) *target {
 	if !ok {
 		return nil
 	}
-	u, err := url.Parse(up.URL)
-	if err != nil {
-		return nil // Load has checked it
+	all := up.All()
+	members := make([]*target, 0, len(all))
+	for _, each := range all {
+		u, err := url.Parse(each.URL)
+		if err != nil {
+			return nil // Load has checked it
+		}
+		member := p.member(u, up, p.visit(api.Name))
+		if member == nil {
+			return nil
+		}
+		members = append(members, member)
 	}
-	timeout := up.Timeout
-	if timeout == 0 {
-		timeout = defaultUpstreamTimeout
+	if len(members) == 1 && up.Retries == nil && up.Health == nil && up.Breaker == nil {
+		return members[0]
 	}
-	t := &target{url: u, transport: p.transport(timeout), upstream: up, visits: p.visit(api.Name)}
-	if !up.Lenient {
-		t.relay = p.relay(u, timeout)
+	return p.pooled(api, up, members)
+}
+
+// member returns one server of an upstream.
+func (p *proxy) member(u *url.URL, up manifest.Upstream, visits *visits) *target {
+	w := way{
+		connect: cmp.Or(up.Connect, defaultUpstreamConnect), timeout: cmp.Or(up.Timeout, defaultUpstreamTimeout), idle: cmp.Or(up.Idle, defaultUpstreamIdle),
+		http: cmp.Or(up.HTTP, manifest.HTTP11),
+	}
+	if up.TLS != "" {
+		if w.tls = p.g.UpstreamTLS(up.TLS); w.tls == nil {
+			return nil // Load has checked it
+		}
+	}
+	t := &target{url: u, transport: p.transport(w), upstream: up, visits: visits}
+	if !up.Lenient && w.http == manifest.HTTP11 {
+		t.relay = p.relay(u, w)
 	}
 	return t
 }
 
-func (p *proxy) transport(timeout time.Duration) *http.Transport {
+func (p *proxy) transport(w way) *http.Transport {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := p.reached[timeout]
+	t := p.reached[w]
 	if t == nil {
 		t = &http.Transport{
-			DialContext:            p.dial,
-			TLSHandshakeTimeout:    dialTimeout,
-			ResponseHeaderTimeout:  timeout,
+			DialContext:            p.dial(w.connect),
+			TLSHandshakeTimeout:    w.connect,
+			ResponseHeaderTimeout:  w.timeout,
 			ExpectContinueTimeout:  time.Second,
 			MaxIdleConnsPerHost:    idlePerUpstream,
 			IdleConnTimeout:        idleUpstream,
@@ -126,9 +161,26 @@ func (p *proxy) transport(timeout time.Duration) *http.Transport {
 			WriteBufferSize:        16 << 10,
 			ReadBufferSize:         16 << 10,
 		}
-		p.reached[timeout] = t
+		if w.tls != nil {
+			t.TLSClientConfig = w.tls.Clone()
+		}
+		w.speak(t)
+		p.reached[w] = t
 	}
 	return t
+}
+
+// speak makes t speak what the way says.
+func (w way) speak(t *http.Transport) {
+	if w.http == manifest.HTTP11 {
+		return
+	}
+	t.Protocols = &http.Protocols{}
+	t.Protocols.SetHTTP1(w.http == manifest.HTTPAuto)
+	t.Protocols.SetHTTP2(w.http != manifest.HTTP2C)
+	t.Protocols.SetUnencryptedHTTP2(w.http == manifest.HTTP2C)
+	// A connection that has many calls and is dead would be found out by none of them.
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingUpstream, PingTimeout: w.connect}
 }
 
 // serve passes a call on. The upstream's answer streams.
@@ -156,11 +208,14 @@ func (p *proxy) serve(c *call) error {
 	defer c.target.visits.underWay.Add(-1)
 	if c.span != nil {
 		c.visit = c.span.Child("upstream", tracing.Client)
-		c.visit.Text("server.address", c.target.url.Host)
 		defer func() {
+			c.visit.Text("server.address", c.target.url.Host) // of the last that was asked
 			c.visit.Number("http.response.status_code", int64(c.status))
 			c.visit.End()
 		}()
+	}
+	if pool := c.target.pool; pool != nil {
+		body.keeps = c.body == nil && pool.attempts > 1
 	}
 	if p.relays(c) {
 		p.forward(c, identity, body)
@@ -200,57 +255,6 @@ func passageOf(ctx context.Context) *passage {
 	return ctx.Value(targetKey{}).(*passage) //nolint:errcheck // serve put it there
 }
 
-// clientBody is the caller's body on its way. It remembers whether it could be
-// read: if not, it is no fault of the upstream's.
-type clientBody struct {
-	io.ReadCloser
-	streams       bool
-	broken, whole atomic.Bool
-	mu            sync.Mutex // held while it is read
-	ended         bool
-}
-
-var errCallEnded = errors.New("the call has ended")
-
-// Read implements io.Reader.
-func (b *clientBody) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ended {
-		return 0, errCallEnded
-	}
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		b.broken.Store(true)
-	}
-	if errors.Is(err, io.EOF) {
-		b.whole.Store(true)
-	}
-	return n, err
-}
-
-// answering is called before the answer begins. If the body has not all come by
-// then, the caller's connection is not used again after it: net/http would look
-// for a request behind a body that it could not read.
-func (b *clientBody) answering(c *call) {
-	if b.streams && !b.whole.Load() && c.r.ProtoMajor == 1 {
-		c.w.Header()["Connection"] = []string{"close"}
-	}
-}
-
-// leave keeps whoever still sends the body from reading more of it, and bounds
-// how long net/http will: it is net/http's again.
-func (b *clientBody) leave(c *call) {
-	if b.whole.Load() {
-		return
-	}
-	httpx.StopBody(c.w)
-	b.mu.Lock()
-	b.ended = true
-	b.mu.Unlock()
-	httpx.LeaveBody(c.w)
-}
-
 // upstreamPath is the path that the upstream is asked for, decoded.
 func (c *call) upstreamPath() string {
 	path := c.path
@@ -284,17 +288,6 @@ func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 	}
 }
 
-// RoundTrip sends by the transport of the call's target.
-func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
-	t := passageOf(r.Context()).target
-	began := p.g.Now()
-	res, err := t.transport.RoundTrip(r)
-	if err == nil {
-		t.visits.answered.Add(p.g.Now().Sub(began))
-	}
-	return res, err
-}
-
 // failed is fail for ReverseProxy.
 func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	c := callOf(r.Context())
@@ -309,6 +302,7 @@ func (p *proxy) fail(c *call, body *clientBody, err error) {
 	ctx := c.r.Context()
 	ref := &refusal{status: http.StatusBadGateway, code: codeBadGateway, detail: "The API's own server did not answer as it should. Try again; if it stays so, report the trace id"}
 	var timeout net.Error
+	var open *upstream.OpenError
 	switch {
 	case body.broken.Load(): // first: an end of input looks like a caller who is gone
 		ref = badBody("The body broke off before its end, or its chunks cannot be read")
@@ -319,10 +313,15 @@ func (p *proxy) fail(c *call, body *clientBody, err error) {
 		ref.status, ref.code = http.StatusGatewayTimeout, codeTimeout
 		ref.detail = "The API's own server did not answer in time. Try again later"
 	}
-	if ref.code != codeInvalidRequest {
+	switch {
+	case ref.code == codeInvalidRequest:
+	case errors.As(err, &open):
+		ref = unavailable("the circuit breaker of every server of the upstream is open; the log says which calls opened it")
+		ref.retry = open.Retry
+	default:
 		ref.reason = "the upstream did not answer as it should; the log says more under this trace id"
 	}
-	httpx.Note(ctx, slog.String("upstream_error", err.Error()))
+	httpx.Note(ctx, slog.String("upstream_error", err.Error()), slog.String("upstream", c.target.url.String()), slog.String("upstream_stage", string(relay.StageOf(err))))
 	c.target.visits.fail(ref.code)
 	c.visit.Fail()
 	c.outcome = p.g.refuse(c, ref)
@@ -333,17 +332,3 @@ const (
 	statusClientGone = 499
 	clientGone       = "client_gone"
 )
-
-// bufferPool lends the buffers that bodies are copied through.
-type bufferPool struct{ pool sync.Pool }
-
-// Get implements httputil.BufferPool.
-func (b *bufferPool) Get() []byte {
-	if buf, ok := b.pool.Get().(*[]byte); ok {
-		return *buf
-	}
-	return make([]byte, copyBuffer)
-}
-
-// Put implements httputil.BufferPool.
-func (b *bufferPool) Put(buf []byte) { b.pool.Put(&buf) }

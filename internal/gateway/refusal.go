@@ -95,13 +95,18 @@ func (g *Gateway) refuse(c *call, err error) string {
 	if ref.retry > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(max(1, int((ref.retry+time.Second-1)/time.Second)))}
 	}
+	httpx.Note(c.r.Context(), slog.String("error", ref.code))
+	c.status = ref.status
+	if isGRPC(c.r) {
+		refuseGRPC(c.w, ref)
+		g.keep(c, ref, trace)
+		return ref.code
+	}
 	body, _ := json.Marshal(problem{
 		Type: g.problemType(ref.code), Title: http.StatusText(ref.status), Status: ref.status, Detail: ref.detail,
 		Instance: "urn:trace:" + trace, Error: ref.code, Description: description(ref), TraceID: trace, Field: ref.field,
 	})
 	httpx.WriteBody(c.w, ref.status, "application/problem+json", append(body, '\n'))
-	httpx.Note(c.r.Context(), slog.String("error", ref.code))
-	c.status = ref.status
 	g.keep(c, ref, trace)
 	return ref.code
 }

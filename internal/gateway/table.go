@@ -31,6 +31,7 @@ func (g *Gateway) SetCatalog(catalog *manifest.Catalog) {
 	}
 	g.table.Store(t)
 	g.proxy.forget(t)
+	g.proxy.probes.follow(t)
 }
 
 // route returns the route with the longest base path that path is under. It

@@ -87,17 +87,19 @@ func (p *proxy) connectionsTo(address string) *relay.Connections {
 	return n
 }
 
-// dial opens a connection for http.Transport.
-func (p *proxy) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
-	conn, err := dialer.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
+// dial opens connections for http.Transport, each within that time.
+func (p *proxy) dial(within time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: within, KeepAlive: 30 * time.Second}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		p.mu.Lock()
+		n := p.connectionsTo(address)
+		p.mu.Unlock()
+		return n.Watch(conn), nil
 	}
-	p.mu.Lock()
-	n := p.connectionsTo(address)
-	p.mu.Unlock()
-	return n.Watch(conn), nil
 }
 
 // visit returns the counts of an API.

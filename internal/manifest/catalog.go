@@ -59,15 +59,75 @@ type API struct {
 	sums map[string][32]byte // SHA-256 of mock rules and pages, for Diff
 }
 
-// Upstream is where an API is answered live.
+// Upstream is where an API is answered live: by one server, or by several that do
+// the same.
 type Upstream struct {
-	URL          string        // http or https, no trailing slash; a path is put before the API's own
-	Timeout      time.Duration // until the answer's header has come; 0: 30 s
-	ForwardToken bool          // pass Authorization on; else it is removed
-	KeepPrefix   bool          // pass the base path on too; default true
-	WebSocket    bool          // let connections be upgraded to WebSocket; else, and to all else, refused
-	Lenient      bool          // take answers whose lines or framing break the rules of HTTP in ways that can be guessed; dearer
+	URL          string           // http or https, no trailing slash; a path is put before the API's own. Empty: see Targets
+	Targets      []UpstreamTarget // instead of URL
+	Connect      time.Duration    // until there is a connection, and until TLS is agreed on; 0: 5 s
+	Timeout      time.Duration    // until the answer's header has come; 0: 30 s
+	Idle         time.Duration    // within the answer's body; 0: 5 min
+	Retries      *Retries         // nil: what is safe, at another target
+	Health       *Health          // nil: by what becomes of calls, if there are several targets
+	Breaker      *Breaker         // nil: none
+	TLS          string           // the name of the settings for https; empty: what the system trusts
+	HTTP         HTTPVersion      // empty: HTTP11
+	ForwardToken bool             // pass Authorization on; else it is removed
+	KeepPrefix   bool             // pass the base path on too; default true
+	WebSocket    bool             // let connections be upgraded to WebSocket; else, and to all else, refused
+	Lenient      bool             // take answers whose lines or framing break the rules of HTTP in ways that can be guessed; dearer
 }
+
+// All returns the targets, of which there is at least one.
+func (u Upstream) All() []UpstreamTarget {
+	if len(u.Targets) == 0 {
+		return []UpstreamTarget{{URL: u.URL, Weight: 1}}
+	}
+	return u.Targets
+}
+
+// UpstreamTarget is one server of an upstream.
+type UpstreamTarget struct {
+	URL    string // as that of an Upstream
+	Weight int64  // how many calls it gets beside the others; 0: none
+}
+
+// Retries says what is asked once more when a target fails.
+type Retries struct {
+	Attempts int64    // in all; 1: nothing is
+	Budget   int64    // percent of the calls; beside one a second
+	Methods  []string // beside GET, HEAD and OPTIONS, after the request was sent: PUT, DELETE
+	Statuses []int    // of 502, 503 and 504: those that are asked again
+}
+
+// Health says how it is found out which targets do well.
+type Health struct {
+	Path      string        // that probes ask for, below each URL; empty: no probes
+	Interval  time.Duration // between two probes
+	Timeout   time.Duration // of one
+	Status    int64         // of a probe that succeeds; 0: any of 200 to 299
+	Unhealthy int64         // failures in a row, of calls or of probes, until a target is passed over
+	Healthy   int64         // successful probes in a row until it is not any more
+	Eject     time.Duration // for how long it is passed over after failures of calls; doubled each time
+}
+
+// Breaker says when calls to a target are refused unasked.
+type Breaker struct {
+	Failures int64         // in a row
+	Ratio    int64         // percent of the calls of the last ten seconds, of twenty at least
+	OpenFor  time.Duration // then one call finds out
+}
+
+// HTTPVersion is what is spoken to an upstream.
+type HTTPVersion string
+
+// The versions.
+const (
+	HTTP11   HTTPVersion = "1.1"
+	HTTP2    HTTPVersion = "2"    // over TLS
+	HTTP2C   HTTPVersion = "h2c"  // in the clear, by prior knowledge (RFC 9113 §3.3)
+	HTTPAuto HTTPVersion = "auto" // what the server chooses as TLS begins (ALPN)
+)
 
 // RequestRules is what the gateway checks of a request beyond its token.
 type RequestRules struct {

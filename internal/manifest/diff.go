@@ -185,12 +185,12 @@ func (d *diff) api(name string, was, is **API) {
 	pairs(upstreams(from), upstreams(to), func(environment market.Environment, was, is *Upstream) {
 		switch {
 		case was == nil:
-			d.line("API %s: upstream of %s added, %s", name, environment, is.URL)
+			d.line("API %s: upstream of %s added, %s", name, environment, is.servers())
 		case is == nil:
 			d.line("API %s: upstream of %s removed", name, environment)
-		case was.URL != is.URL:
-			d.line("API %s: upstream of %s changed from %s to %s", name, environment, was.URL, is.URL)
-		case *was != *is:
+		case was.servers() != is.servers():
+			d.line("API %s: upstream of %s changed from %s to %s", name, environment, was.servers(), is.servers())
+		case !reflect.DeepEqual(was, is):
 			d.line("API %s: upstream of %s has other settings", name, environment)
 		}
 	})
@@ -303,6 +303,18 @@ func upstreams(a *API) map[market.Environment]*Upstream {
 		out[environment] = &upstream
 	}
 	return out
+}
+
+// servers lists the targets of an upstream.
+func (u Upstream) servers() string {
+	if len(u.Targets) == 0 {
+		return u.URL
+	}
+	texts := make([]string, len(u.Targets))
+	for i, t := range u.Targets {
+		texts[i] = fmt.Sprintf("%s (weight %d)", t.URL, t.Weight)
+	}
+	return joined(texts)
 }
 
 func sums(a *API) map[string]*[32]byte {

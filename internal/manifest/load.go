@@ -31,6 +31,7 @@ const (
 // Options is what a catalogue leaves open.
 type Options struct {
 	Vars map[string]string // values for ${NAME} in the URLs of upstreams
+	TLS  []string          // the names that upstreams may say for tls
 }
 
 // Problem is one thing that is wrong with a catalogue.
@@ -46,7 +47,7 @@ func (p *Problem) Error() string { return fmt.Sprintf("%s:%d: %s", p.File, p.Lin
 // Load reads the catalogue in fsys. The error joins a [*Problem] for everything
 // that is wrong; its text is a line for each.
 func Load(fsys fs.FS, options Options) (*Catalog, error) {
-	l := &loader{vars: options.Vars, files: make(map[string][]byte), catalog: &Catalog{}}
+	l := &loader{vars: options.Vars, tls: options.TLS, files: make(map[string][]byte), catalog: &Catalog{}}
 	l.read(fsys)
 	if len(l.problems) > 0 {
 		return nil, l.err() // what could not be read would be missed everywhere
@@ -68,6 +69,7 @@ func Load(fsys fs.FS, options Options) (*Catalog, error) {
 // loader is one Load under way.
 type loader struct {
 	vars     map[string]string
+	tls      []string
 	files    map[string][]byte
 	catalog  *Catalog
 	problems []*Problem

@@ -1,15 +1,12 @@
 package manifest
 
 import (
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
-	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/openapi"
 	"github.com/sallyport-dev/sallyport/internal/openapi/strictyaml"
 )
@@ -18,89 +15,11 @@ import (
 // checked is held in memory.
 const maxBody = 64 << 20
 
-// The longest and shortest time that an upstream may be given.
-const (
-	minTimeout = 100 * time.Millisecond
-	maxTimeout = 5 * time.Minute
-)
-
 var (
-	environmentName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
-	variable        = regexp.MustCompile(`\$\{([^}]*)\}`)
-	variableName    = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
-	headerName      = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
-	pointerText     = regexp.MustCompile(`^(/([^~/]|~[01])*)+$`)
-	sizeText        = regexp.MustCompile(`^([1-9][0-9]{0,7})(KiB|MiB)$`)
+	headerName  = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+	pointerText = regexp.MustCompile(`^(/([^~/]|~[01])*)+$`)
+	sizeText    = regexp.MustCompile(`^([1-9][0-9]{0,7})(KiB|MiB)$`)
 )
-
-// upstreams reads the upstream of each environment.
-func (r *apiReader) upstreams(n *strictyaml.Node) {
-	if !r.Is(n, "upstreams", strictyaml.Map) {
-		return
-	}
-	for _, member := range n.Members {
-		if !environmentName.MatchString(member.Name) {
-			r.Problem(&strictyaml.Node{Line: member.Line}, "%q cannot name an environment; allowed are small letters, digits and \"-\", as sandbox or production", member.Name)
-			continue
-		}
-		u := Upstream{KeepPrefix: true}
-		r.Map(member.Value, "an upstream", strictyaml.Fields{
-			"url":           func(n *strictyaml.Node) { u.URL = r.upstreamURL(n) },
-			"timeout":       r.Duration("timeout", minTimeout, maxTimeout, &u.Timeout),
-			"forward_token": r.Bool("forward_token", &u.ForwardToken),
-			"keep_prefix":   r.Bool("keep_prefix", &u.KeepPrefix),
-			"websocket":     r.Bool("websocket", &u.WebSocket),
-			"lenient":       r.Bool("lenient", &u.Lenient),
-		})
-		if member.Value.Kind == strictyaml.Map && member.Value.Get("url") == nil {
-			r.Problem(member.Value, "the upstream of %s has no url; give one, or leave the environment out", member.Name)
-		}
-		r.api.Upstreams[market.Environment(member.Name)] = u
-	}
-}
-
-// upstreamURL reads a URL and puts the values of its variables in. Messages
-// show it as it is written: a value is nobody's business.
-func (r *apiReader) upstreamURL(n *strictyaml.Node) string {
-	var text string
-	if r.Text("url", &text)(n); text == "" {
-		return ""
-	}
-	resolved := true
-	value := variable.ReplaceAllStringFunc(text, func(match string) string {
-		name := match[2 : len(match)-1]
-		value, ok := r.l.vars[name]
-		switch {
-		case !variableName.MatchString(name):
-			resolved = false
-			r.Problem(n, "%q cannot name a variable; allowed are capital letters, digits and \"_\", as ${BILLING_URL}", name)
-		case !ok:
-			resolved = false
-			known := make([]string, 0, len(r.l.vars))
-			for name := range r.l.vars {
-				known = append(known, name)
-			}
-			slices.Sort(known)
-			r.Problem(n, "the variable ${%s} has no value; values are given for: %s", name, joined(known))
-		}
-		return value
-	})
-	if !resolved {
-		return ""
-	}
-	u, err := url.Parse(value)
-	bad := err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil ||
-		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.ContainsAny(value, "#\\ ${}") || slices.Contains(strings.Split(u.Path, "/"), "..")
-	if !bad && u.Port() != "" {
-		port, err := strconv.Atoi(u.Port())
-		bad = err != nil || port < 1 || port > 65535
-	}
-	if bad {
-		r.Problem(n, "%q is not the URL of an upstream; it must be http:// or https:// with a host and perhaps a port and a path, without user, query and fragment", text)
-		return ""
-	}
-	return strings.TrimRight(value, "/")
-}
 
 // request reads what the gateway checks of a request.
 func (r *apiReader) request(n *strictyaml.Node) {

@@ -49,7 +49,7 @@ func (cn *conn) exchange(ctx context.Context, r *Request, first []byte, streams 
 	cn.small = lend()
 	cn.in, cn.r, cn.w, cn.heard = cn.small[:], 0, 0, false
 	if err := cn.give(cn.client.Timeout); err != nil {
-		return nil, a.fail(fmt.Errorf("%w: %w", errNothingSent, err))
+		return nil, a.fail(&StageError{Writing, fmt.Errorf("%w: %w", errNothingSent, err)})
 	}
 	if ctx.Done() != nil {
 		if cn.onEnd == nil {
@@ -61,7 +61,7 @@ func (cn *conn) exchange(ctx context.Context, r *Request, first []byte, streams 
 		if n == 0 && !timedOut(err) {
 			err = fmt.Errorf("%w: %w", errNothingSent, err)
 		}
-		return nil, a.fail(fmt.Errorf("sending the request: %w", err))
+		return nil, a.fail(&StageError{Writing, fmt.Errorf("sending the request: %w", err)})
 	}
 	if streams {
 		cn.until = time.Time{}

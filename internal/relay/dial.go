@@ -14,7 +14,7 @@ import (
 func (c *Client) dial(ctx context.Context) (*conn, error) {
 	plain, err := c.dialer.DialContext(ctx, "tcp", c.Address)
 	if err != nil {
-		return nil, err
+		return nil, &StageError{Connecting, err}
 	}
 	watched := c.Connections.Watch(plain)
 	cn := &conn{Conn: watched, client: c}
@@ -28,7 +28,7 @@ func (c *Client) dial(ctx context.Context) (*conn, error) {
 	}
 	if cn.Conn, err = c.handshake(ctx, watched); err != nil {
 		_ = watched.Close()
-		return nil, err
+		return nil, &StageError{Securing, err}
 	}
 	return cn, nil
 }

@@ -237,6 +237,7 @@ func (s *Server) renewCertificates(ctx context.Context) {
 			tell(l.name, changed, err)
 		}
 	}
+	s.renewUpstreamTLS(tell)
 	for _, e := range s.environments {
 		if e.trusted != nil {
 			changed, err := e.trusted.renew()

@@ -58,7 +58,7 @@ func byWhom(a market.Actor) string { return a.Kind + " " + a.ID }
 // ApplyCatalog applies the catalogue in files, unless it is the newest already,
 // or somebody else has applied another since.
 func (s *Server) ApplyCatalog(ctx context.Context, by market.Actor, files fs.FS) error {
-	catalog, err := manifest.Load(files, manifest.Options{Vars: s.Config.Catalog.Vars})
+	catalog, err := manifest.Load(files, s.catalogOptions())
 	if err != nil {
 		return fmt.Errorf("read the catalogue: %w", err)
 	}

@@ -138,3 +138,9 @@ func (l *listener) serve(ctx context.Context, handler http.Handler, logger *slog
 	}
 	return nil
 }
+
+func closeListener(l *listener) {
+	if l != nil {
+		_ = l.socket.Close() // closed already after a clean stop
+	}
+}

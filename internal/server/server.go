@@ -88,6 +88,7 @@ type Server struct {
 	keysChanged chan struct{}
 
 	ca           *localca.Authority
+	upstreamTLS  upstreamTLS
 	environments []*environment // by name
 	management   *listener
 	portal       *listener
@@ -160,6 +161,9 @@ func (s *Server) open(ctx context.Context) (err error) {
 		return fmt.Errorf("keys.hashing: %w", err)
 	}
 	if s.ca, err = localca.Open(s.Config.Data, s.Now); err != nil {
+		return err
+	}
+	if s.upstreamTLS, err = newUpstreamTLS(s.Config.UpstreamTLS, s.Now); err != nil {
 		return err
 	}
 	if err := s.listen(ctx); err != nil {
@@ -387,7 +391,7 @@ func (s *Server) loadCatalog(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open catalogue %d: %w", version.Version, err)
 	}
-	catalog, err := manifest.Load(files, manifest.Options{Vars: s.Config.Catalog.Vars})
+	catalog, err := manifest.Load(files, s.catalogOptions())
 	if err != nil {
 		return fmt.Errorf("read catalogue %d: %s", version.Version, strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
@@ -409,6 +413,9 @@ func (s *Server) Close() error {
 
 func (s *Server) close() {
 	for _, e := range s.environments {
+		if e.gateway != nil {
+			e.gateway.Close()
+		}
 		closeListener(e.listener)
 		closeListener(e.mutual)
 	}
@@ -425,11 +432,5 @@ func (s *Server) close() {
 		if err := s.store.Close(); err != nil {
 			s.Logger.Error("close the store", slog.Any("error", err))
 		}
-	}
-}
-
-func closeListener(l *listener) {
-	if l != nil {
-		_ = l.socket.Close() // closed already after a clean stop
 	}
 }

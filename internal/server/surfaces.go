@@ -103,7 +103,8 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 		},
 		Options:          gateway.Options{MissingTokenIs400: c.MissingTokenIs400, InvalidProductIs401: c.InvalidProduct401},
 		CertificateBound: e.mutual != nil, Proofs: e.proofs, NonceOptional: c.DPoP.GatewayNonceOptional,
-		Model: s.model, Ring: e.ring, Verifier: verifiers[e.name], Foreign: foreign, Counter: s.counter, Meter: s.meter, Refusals: s.refusals,
+		UpstreamTLS: s.upstreamTLS.config,
+		Model:       s.model, Ring: e.ring, Verifier: verifiers[e.name], Foreign: foreign, Counter: s.counter, Meter: s.meter, Refusals: s.refusals,
 		Now: s.Now, Logger: s.Logger,
 	})
 	return err
@@ -181,7 +182,7 @@ func (s *Server) people(scrape http.Handler) (management, developers http.Handle
 		}
 	}
 	admin := adminapi.New(adminapi.Config{
-		Market: s.Market, Keys: s.rings, Usage: s.store, Refusals: s.refusals, Metrics: scrape, Explain: s.explain, Status: s.status, Healthy: s.healthy, CatalogVars: s.Config.Catalog.Vars,
+		Market: s.Market, Keys: s.rings, Usage: s.store, Refusals: s.refusals, Metrics: scrape, Explain: s.explain, Status: s.status, Healthy: s.healthy, CatalogVars: s.Config.Catalog.Vars, CatalogTLS: s.catalogOptions().TLS,
 		Environments: names, Now: s.Now, Logger: s.Logger,
 	})
 	p, err := portal.New(portal.Config{
@@ -223,7 +224,7 @@ func (s *Server) status(ctx context.Context) api.Status {
 		status.Status, status.Store.State = "degraded", "lost"
 	}
 	for _, e := range s.environments {
-		status.Environments = append(status.Environments, api.EnvironmentStatus{Name: string(e.name), Issuer: e.issuer, URLs: e.urls})
+		status.Environments = append(status.Environments, api.EnvironmentStatus{Name: string(e.name), Issuer: e.issuer, URLs: e.urls, Upstreams: e.upstreams()})
 	}
 	return status
 }
