@@ -77,7 +77,12 @@ func (g *Gateway) presented(c *call) (scheme, raw string, err error) {
 		}
 	}
 	if len(values) == 0 {
-		return "", "", g.missingToken("")
+		ref := g.missingToken("")
+		if len(c.r.Header["Ima-Token"]) > 0 {
+			ref.reason = "the token came in the header IMA-Token, which this API does not take"
+			ref.next = "send it as Authorization: Bearer, or let the API's manifest say ima_token: true"
+		}
+		return "", "", ref
 	}
 	scheme, raw, hasScheme := strings.Cut(values[0], " ")
 	if !hasScheme && len(c.r.Header["Ima-Token"]) == 1 && c.api.Request.IMAToken && len(c.r.Header["Authorization"]) == 0 {
