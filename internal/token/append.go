@@ -65,8 +65,10 @@ func appendIdentity(b []byte, c *IdentityClaims) []byte {
 	b = appendNumber(append(b, ','), `"exp":`, c.Expires)
 	b = appendMember(append(b, ','), `"jti":`, c.JTI)
 	b = appendMember(append(b, ','), `"org":`, c.Org)
-	b = appendMember(append(b, ','), `"app":`, c.App)
+	b = appendOptional(b, `,"app":`, c.App)
 	b = appendMember(append(b, ','), `"env":`, c.Environment)
+	b = appendOptional(b, `,"user":`, c.User)
+	b = appendOptional(b, `,"user_issuer":`, c.UserIssuer)
 	return append(b, '}')
 }
 

@@ -37,11 +37,13 @@ type Confirmation struct {
 type IdentityClaims struct {
 	Issuer      string // iss
 	Audience    string // aud: the API
-	Subject     string // sub: the client_id
+	Subject     string // sub: the client_id, or the organization, if the call is no app's
 	JTI         string // jti
 	Org         string // org
-	App         string // app
+	App         string // app; none if empty
 	Environment string // env
+	User        string // user; none if empty: as the issuer named in UserIssuer calls them
+	UserIssuer  string // user_issuer; none if empty
 	IssuedAt    int64  // iat
 	Expires     int64  // exp
 }

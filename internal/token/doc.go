@@ -24,5 +24,5 @@
 //
 // What it does not do: decide what a principal may do (policy), know about
 // revoked tokens, apps and organizations (snapshot), or read other issuers'
-// tokens.
+// tokens (issuer, which remembers them by the same [Memory]).
 package token

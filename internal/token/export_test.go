@@ -5,12 +5,12 @@ var AppendClaims = appendClaims
 
 // Remembered returns how many tokens a verifier remembers now.
 func (v *Verifier) Remembered() int {
-	v.verified.CleanUp()
-	return v.verified.EstimatedSize()
+	v.verified.verified.CleanUp()
+	return v.verified.verified.EstimatedSize()
 }
 
 // Has reports whether a token is remembered.
 func (v *Verifier) Has(raw string) bool {
-	_, ok := v.verified.GetEntryQuietly(raw)
+	_, ok := v.verified.verified.GetEntryQuietly(raw)
 	return ok
 }

@@ -17,6 +17,13 @@ type Principal struct {
 	ApplicationName string
 	Scope           string
 	Products        []string
+	// Foreign is the name of the issuer of a token that is not ours, empty if it is
+	// ours. Such a token names no credential, and an app or an organization by what
+	// the operator says its claims mean (CONTRACT 4.3).
+	Foreign string
+	// AllProducts says that the token does not narrow the products of whom it names.
+	AllProducts bool
+	User        string // the user that a token not ours was issued for, by that issuer; empty: none
 	// Resources are the resources that the token is for (RFC 8707), if it is not
 	// for all of the environment.
 	Resources    []string
@@ -42,4 +49,6 @@ func below(uri, base string) bool {
 
 // HasProduct reports whether the token names the product (CONTRACT 3.3). That
 // alone does not entitle: the subscription must be active too.
-func (p *Principal) HasProduct(name string) bool { return slices.Contains(p.Products, name) }
+func (p *Principal) HasProduct(name string) bool {
+	return p.AllProducts || slices.Contains(p.Products, name)
+}

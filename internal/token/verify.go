@@ -2,13 +2,9 @@ package token
 
 import (
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/maypok86/otter/v2"
 
 	"github.com/sallyport-dev/sallyport/internal/keyring"
 )
@@ -50,23 +46,13 @@ type Verifier struct {
 	leeway                        int64 // seconds
 	now                           func() time.Time
 
-	// verified remembers tokens that passed. The key is the whole token: its
-	// hash is seeded, so that nobody can aim at a place, and a hit compares
-	// every byte. Look-ups tell nothing by the time they take, since the
-	// comparison begins only when the hashes agree.
-	verified     *otter.Cache[string, *entry]
+	verified     *Memory[*keyring.Key] // nil: none
 	hits, misses atomic.Int64
 }
 
 // Counts is how many tokens were remembered, and how many were not, since the start
 // of the program.
 func (v *Verifier) Counts() (hits, misses int64) { return v.hits.Load(), v.misses.Load() }
-
-// entry is a verified token.
-type entry struct {
-	Principal
-	key *keyring.Key
-}
 
 // NewVerifier returns a verifier.
 func NewVerifier(c VerifierConfig) (*Verifier, error) {
@@ -85,15 +71,8 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 	}
 	if c.CacheSize > 0 {
 		var err error
-		v.verified, err = otter.New(&otter.Options[string, *entry]{
-			MaximumSize: c.CacheSize,
-			ExpiryCalculator: otter.ExpiryCreatingFunc(func(e otter.Entry[string, *entry]) time.Duration {
-				return time.Unix(e.Value.Expires+v.leeway, 0).Sub(c.Now())
-			}),
-			Clock: cacheClock{c.Now},
-		})
-		if err != nil {
-			return nil, fmt.Errorf("token: make the cache: %w", err)
+		if v.verified, err = NewMemory[*keyring.Key](c.CacheSize, c.Leeway, c.Now); err != nil {
+			return nil, err
 		}
 	}
 	return v, nil
@@ -102,17 +81,8 @@ func NewVerifier(c VerifierConfig) (*Verifier, error) {
 // Verify returns what the token raw says if it is one of ours and in force now:
 // otherwise [ErrExpired], or an [*InvalidError].
 func (v *Verifier) Verify(raw string) (*Principal, error) {
-	if v.verified != nil && len(raw) <= MaxLength {
-		if e, ok := v.verified.GetIfPresent(raw); ok {
-			if v.keys.Lookup(keyring.UseToken, e.key.KID) == e.key {
-				if err := v.inTime(&e.Principal); err != nil {
-					return nil, err
-				}
-				v.hits.Add(1)
-				return &e.Principal, nil
-			}
-			v.verified.Invalidate(raw)
-		}
+	if p, err := v.Recall(raw); p != nil || err != nil {
+		return p, err
 	}
 	v.misses.Add(1)
 	key, c, err := v.open(raw)
@@ -122,7 +92,7 @@ func (v *Verifier) Verify(raw string) (*Principal, error) {
 	if err := v.check(c); err != nil {
 		return nil, err
 	}
-	e := &entry{c.principal(), key}
+	e := &Remembered[*keyring.Key]{c.principal(), key}
 	if !slices.Contains(c.Audience, v.audience) {
 		e.Resources = v.ours(c.Audience)
 	}
@@ -130,9 +100,29 @@ func (v *Verifier) Verify(raw string) (*Principal, error) {
 		return nil, err
 	}
 	if v.verified != nil {
-		// raw may be a part of all the headers of its request.
-		v.verified.Set(strings.Clone(raw), e)
+		v.verified.Remember(raw, e)
 	}
+	return &e.Principal, nil
+}
+
+// Recall is Verify for a token that is remembered: it returns nil and no error for
+// any other, whatever that is.
+func (v *Verifier) Recall(raw string) (*Principal, error) {
+	if v.verified == nil || len(raw) > MaxLength {
+		return nil, nil //nolint:nilnil // neither one of ours nor refused: not known
+	}
+	e, ok := v.verified.Recall(raw)
+	if !ok {
+		return nil, nil //nolint:nilnil // the same
+	}
+	if v.keys.Lookup(keyring.UseToken, e.Key.KID) != e.Key {
+		v.verified.Forget(raw)
+		return nil, nil //nolint:nilnil // the same
+	}
+	if err := v.inTime(&e.Principal); err != nil {
+		return nil, err
+	}
+	v.hits.Add(1)
 	return &e.Principal, nil
 }
 
@@ -202,13 +192,3 @@ func (c *claims) principal() Principal {
 	}
 	return p
 }
-
-// cacheClock gives the cache our time. It does not tick: the cache tidies up
-// when it is written to, and needs no goroutine that someone would have to end.
-type cacheClock struct{ now func() time.Time }
-
-// NowNano implements [otter.Clock].
-func (c cacheClock) NowNano() int64 { return c.now().UnixNano() }
-
-// Tick implements [otter.Clock].
-func (cacheClock) Tick(time.Duration) <-chan time.Time { return nil }
