@@ -24,26 +24,11 @@ type answer struct {
 func (s *Sets) fetch(target, etag string) (answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
 	defer cancel()
-	select {
-	case s.reading <- struct{}{}:
-		defer func() { <-s.reading }()
-	case <-ctx.Done():
-		return answer{}, errors.New("too many key sets are being read")
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+	res, err := s.get(ctx, target, "application/jwk-set+json, application/json", etag)
 	if err != nil {
 		return answer{}, err
 	}
-	r.Header.Set("Accept", "application/jwk-set+json, application/json")
-	r.Header.Set("User-Agent", "sallyport")
-	if etag != "" {
-		r.Header.Set("If-None-Match", etag)
-	}
-	res, err := s.client.Do(r)
-	if err != nil {
-		return answer{}, err
-	}
-	defer func() { _ = res.Body.Close() }()
+	defer s.release(res)
 	got := answer{fresh: fresh(res.Header), etag: res.Header.Get("Etag")}
 	switch {
 	case res.StatusCode == http.StatusNotModified && etag != "":
@@ -62,6 +47,36 @@ func (s *Sets) fetch(target, etag string) (answer, error) {
 		return answer{}, formError{err}
 	}
 	return got, nil
+}
+
+// get asks for what is at target. The answer is to be released.
+func (s *Sets) get(ctx context.Context, target, accept, etag string) (*http.Response, error) {
+	select {
+	case s.reading <- struct{}{}:
+	case <-ctx.Done():
+		return nil, errors.New("too many key sets are being read")
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+	if err != nil {
+		<-s.reading
+		return nil, err
+	}
+	r.Header.Set("Accept", accept)
+	r.Header.Set("User-Agent", "sallyport")
+	if etag != "" {
+		r.Header.Set("If-None-Match", etag)
+	}
+	res, err := s.client.Do(r)
+	if err != nil {
+		<-s.reading
+		return nil, err
+	}
+	return res, nil
+}
+
+func (s *Sets) release(res *http.Response) {
+	_ = res.Body.Close() // read, or given up
+	<-s.reading
 }
 
 // fresh is for how long an answer is good (RFC 9111 §5.2.2.1), within our bounds.

@@ -1,10 +1,12 @@
 // Package keyset reads the key sets that others publish (RFC 7517 §5), each at a
-// URL, and remembers them: those of clients that authenticate by jwks_uri.
+// URL, and remembers them: those of clients that authenticate by jwks_uri, and of
+// other issuers, whose URL [Sets.Discover] finds out.
 //
 // The flow of [Sets.Keys]: what is remembered and fresh is the answer. Shortly
 // before it ends it is read again, beside the request. Past its end, or if it lacks
 // the key that is asked for, the request waits for it to be read. If it cannot be
-// read, what is remembered is gone by for a while longer.
+// read, what is remembered is gone by for a while longer. By [Sets.Kept], for calls
+// that are made all the time, a request waits only for a key that is not there.
 //
 // Invariants: a URL is read by one reader at a time, and at most once in a while,
 // whatever is asked of it; what an answer may cost is bounded in time and size;
@@ -128,6 +130,59 @@ func (s *Sets) Keys(ctx context.Context, target, kid string) ([]*jose.Key, error
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return s.known(e)
+}
+
+// Kept is Keys for those who ask all the time: what is remembered is gone by up to
+// its bound while it is read again beside the request, and nothing that was never
+// read is waited for. A request waits only where what is remembered lacks the key.
+func (s *Sets) Kept(ctx context.Context, target, kid string) ([]*jose.Key, error) {
+	if err := check(target); err != nil {
+		return nil, err
+	}
+	e := s.set(target)
+	e.mu.Lock()
+	now := s.Now()
+	age := now.Sub(e.read)
+	usable := e.keys != nil && age < e.fresh+s.Stale
+	if !usable || has(e.keys, kid) {
+		if (!usable || age >= e.fresh*4/5) && s.mayRead(e, now, afterFail) {
+			s.start(e)
+		}
+		defer e.mu.Unlock()
+		return s.known(e)
+	}
+	if !s.mayRead(e, now, afterAbsent) {
+		defer e.mu.Unlock()
+		return s.known(e)
+	}
+	done := s.start(e)
+	e.mu.Unlock()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return s.known(e)
+}
+
+// State is what is known of a key set.
+type State struct {
+	Keys    int       // that are gone by now
+	Read    time.Time // when they were read last; zero: never
+	Failure error     // of the last reading; nil: it succeeded, or there was none
+}
+
+// State tells how the key set at target is. It reads nothing.
+func (s *Sets) State(target string) State {
+	e := s.set(target)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	state := State{Read: e.read, Failure: e.failure}
+	if keys, err := s.known(e); err == nil {
+		state.Keys = len(keys)
+	}
+	return state
 }
 
 // check refuses what is not to be read from: the rule that a jwks_uri is held to
