@@ -48,7 +48,7 @@ func schemas() map[string]any {
 		"OperatorToken": api.OperatorToken{}, "OperatorTokenList": api.List[api.OperatorToken]{},
 		"NewOperatorToken": api.NewOperatorToken{}, "CreatedOperatorToken": api.CreatedOperatorToken{},
 		"Status": api.Status{}, "EnvironmentStatus": api.EnvironmentStatus{}, "SnapshotStatus": api.SnapshotStatus{}, "StoreStatus": api.StoreStatus{},
-		"SealingKeyStatus": api.SealingKeyStatus{}, "UpstreamStatus": api.UpstreamStatus{}, "UpstreamTarget": api.UpstreamTarget{}, "Node": api.Node{}, "NodeList": api.List[api.Node]{},
+		"SealingKeyStatus": api.SealingKeyStatus{}, "IssuerStatus": api.IssuerStatus{}, "UpstreamStatus": api.UpstreamStatus{}, "UpstreamTarget": api.UpstreamTarget{}, "Node": api.Node{}, "NodeList": api.List[api.Node]{},
 	}
 }
 

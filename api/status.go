@@ -9,6 +9,7 @@ type Status struct {
 	Started      time.Time           `json:"started"`
 	Uptime       Seconds             `json:"uptime"`
 	Environments []EnvironmentStatus `json:"environments"`
+	Issuers      []IssuerStatus      `json:"issuers"` // beside our own
 	Snapshot     SnapshotStatus      `json:"snapshot"`
 	Store        StoreStatus         `json:"store"`
 	Nodes        []Node              `json:"nodes"`
@@ -38,6 +39,17 @@ type UpstreamStatus struct {
 type UpstreamTarget struct {
 	URL     string `json:"url"`
 	Healthy bool   `json:"healthy"`
+}
+
+// IssuerStatus is how another issuer is at the node that answers.
+type IssuerStatus struct {
+	Name         string    `json:"name"`
+	Issuer       string    `json:"issuer"`
+	Environments []string  `json:"environments"`
+	State        string    `json:"state"` // "ok"; "stale": its keys cannot be read, and the last are gone by; "absent": none is known
+	Keys         int       `json:"keys"`
+	Read         time.Time `json:"read,omitzero"` // its keys, last
+	Problem      string    `json:"problem,omitempty"`
 }
 
 // SealingKeyStatus is what a sealing key is still needed for.

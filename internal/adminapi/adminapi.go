@@ -29,12 +29,13 @@ import (
 	"github.com/sallyport-dev/sallyport/api"
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
+	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
 // Config is what the management API works on. All fields are needed, except
-// CatalogVars.
+// Catalogs.
 type Config struct {
 	Market       *market.Market
 	Keys         Keys
@@ -44,8 +45,7 @@ type Config struct {
 	Status       func(context.Context) api.Status
 	Metrics      http.Handler
 	Healthy      func() bool          // whether the node may be sent traffic
-	CatalogVars  map[string]string    // what catalogues may refer to
-	CatalogTLS   []string             // the names of TLS settings that they may
+	Catalogs     manifest.Options     // what catalogues may refer to
 	Environments []market.Environment // in the order to show them in
 	Now          func() time.Time
 	Logger       *slog.Logger

@@ -48,7 +48,7 @@ func (h *Handler) current(r *http.Request) (*market.CatalogVersion, *manifest.Ca
 	if err != nil {
 		return nil, nil, fmt.Errorf("open catalogue %d: %w", c.Version, err)
 	}
-	loaded, err := manifest.Load(files, manifest.Options{Vars: h.CatalogVars, TLS: h.CatalogTLS})
+	loaded, err := manifest.Load(files, h.Catalogs)
 	if err != nil {
 		return nil, nil, fmt.Errorf("load catalogue %d: %w", c.Version, err)
 	}
@@ -110,7 +110,7 @@ func (h *Handler) applyCatalog(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	wanted, err := manifest.Load(files, manifest.Options{Vars: h.CatalogVars, TLS: h.CatalogTLS})
+	wanted, err := manifest.Load(files, h.Catalogs)
 	if err != nil {
 		return &refusal{
 			code: api.CodeInvalid, field: "files", detail: "the catalogue has faults; nothing was changed", errors: faults(err),

@@ -238,6 +238,9 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	if s.Environments == nil {
 		s.Environments = []api.EnvironmentStatus{}
 	}
+	if s.Issuers == nil {
+		s.Issuers = []api.IssuerStatus{}
+	}
 	for i := range s.Environments {
 		if s.Environments[i].URLs == nil {
 			s.Environments[i].URLs = []string{}

@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"internal/dpop", "internal/market"},
 	{"internal/keyring", "internal/keyset", "internal/mock", "internal/usage"},
 	{"internal/manifest", "internal/pkcs11", "internal/snapshot", "internal/token"},
-	{"internal/policy", "internal/httpx", "internal/metrics", "internal/relay", "internal/store", "internal/upstream"},
+	{"internal/issuer", "internal/policy", "internal/httpx", "internal/metrics", "internal/relay", "internal/store", "internal/upstream"},
 	{"internal/pkcs11/softhsm", "internal/store/storetest"},
 	{"internal/adminapi", "internal/authserver", "internal/gateway", "internal/portal"},
 	{"internal/config"},

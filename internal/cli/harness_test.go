@@ -19,6 +19,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
+	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/secret"
 	"github.com/sallyport-dev/sallyport/internal/store/storetest"
@@ -70,8 +71,8 @@ func openWorld(t *testing.T) *world {
 	refusals := usage.NewRefusals(10, s)
 	handler := adminapi.New(adminapi.Config{
 		Market: m, Keys: rings, Usage: s, Refusals: refusals, Environments: envs, Now: now, Logger: logger,
-		CatalogVars: map[string]string{"DEMO_UPSTREAM": "https://upstream.example.com"},
-		Healthy:     func() bool { return true },
+		Catalogs: manifest.Options{Vars: map[string]string{"DEMO_UPSTREAM": "https://upstream.example.com"}},
+		Healthy:  func() bool { return true },
 		Status: func(context.Context) api.Status {
 			return api.Status{
 				Status: "ok", Version: "v9", Store: api.StoreStatus{State: "ok", Engine: "sqlite"},

@@ -34,6 +34,13 @@ func (p *Program) statusCommand() *cobra.Command {
 					t.add(e.Name+" upstream "+u.API, number(u.Healthy)+" of "+number(u.Total)+" do well")
 				}
 			}
+			for _, i := range s.Issuers {
+				text := i.State + ", " + number(i.Keys) + " keys, " + i.Issuer
+				if i.Problem != "" {
+					text += ": " + i.Problem
+				}
+				t.add("issuer "+i.Name, text)
+			}
 			for _, n := range s.Nodes {
 				t.add("node "+n.Name, n.State+", version "+n.Version+", seen "+when(n.Seen))
 			}

@@ -68,6 +68,7 @@ func (c *Config) check() error {
 	c.checkACME(bad)
 	c.Tracing.check(bad)
 	c.checkUpstreamTLS(bad)
+	c.checkIssuers(bad)
 	checkListener(bad, "management", c.Management)
 	checkListener(bad, "portal", c.Portal)
 	if c.Metrics.On() {
@@ -280,7 +281,7 @@ func checkURL(bad func(where, format string, args ...any), where, text string) {
 func (h Headers) all() map[string]string {
 	names := map[string]string{
 		"trace": h.Trace, "source": h.Source, "identity": h.Identity, "organization": h.Organization,
-		"application": h.Application, "client_id": h.ClientID, "environment": h.Environment,
+		"application": h.Application, "user": h.User, "client_id": h.ClientID, "environment": h.Environment,
 	}
 	for i, name := range h.TraceAccept {
 		names[fmt.Sprintf("trace_accept[%d]", i)] = name

@@ -39,6 +39,9 @@ func (c *Config) Complete() error {
 		}
 		e.complete(name)
 	}
+	for i := range c.Issuers {
+		c.Issuers[i].complete(c)
+	}
 	return c.check()
 }
 
@@ -65,6 +68,7 @@ func (h *Headers) complete() {
 	setDefault(&h.Organization, "X-Sallyport-Organization")
 	setDefault(&h.Application, "X-Sallyport-Application")
 	setDefault(&h.ClientID, "X-Sallyport-Client-Id")
+	setDefault(&h.User, "X-Sallyport-User")
 	setDefault(&h.Environment, "X-Sallyport-Environment")
 }
 

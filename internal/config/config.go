@@ -26,6 +26,7 @@ type Config struct {
 	ACME         ACME                                `yaml:"acme" doc:"Getting certificates from an authority by ACME (RFC 8555), for listeners that say so."`
 	UpstreamTLS  map[string]*UpstreamTLS             `yaml:"upstream_tls" doc:"TLS settings for upstreams, by the name that manifests refer to them by: small letters, digits and -. A catalogue that names others is not taken up. Default: none; upstreams are trusted by the system's authorities."`
 	KeySets      KeySets                             `yaml:"key_sets" doc:"Fetching the keys that clients publish (jwks_uri)."`
+	Issuers      []Issuer                            `yaml:"issuers" doc:"Other OpenID Connect issuers, whose access tokens the APIs take that name them in their manifest (request.issuers). Default: none."`
 	Headers      Headers                             `yaml:"headers" doc:"Names of the headers between callers, gateway and upstreams."`
 	Audience     string                              `yaml:"audience" doc:"The aud of every access token. Default: apiPlatform."`
 	MaxStale     Duration                            `yaml:"max_stale" doc:"How long nodes go on without the store, by what they know, before they refuse. Default: 15m."`
@@ -191,6 +192,7 @@ type Headers struct {
 	Organization string   `yaml:"organization" doc:"Header to upstreams with the organization's id. Default: X-Sallyport-Organization."`
 	Application  string   `yaml:"application" doc:"Header to upstreams with the app's name. Default: X-Sallyport-Application."`
 	ClientID     string   `yaml:"client_id" doc:"Header to upstreams with the client_id. Default: X-Sallyport-Client-Id."`
+	User         string   `yaml:"user" doc:"Header to upstreams with the user of a token of another issuer; what is not visible ASCII, and %, is percent-encoded. Default: X-Sallyport-User."`
 	Environment  string   `yaml:"environment" doc:"Header to upstreams with the environment. Default: X-Sallyport-Environment."`
 	Strip        []string `yaml:"strip" doc:"Further headers of callers that are not passed on, because upstreams take them for the gateway's word."`
 }

@@ -79,6 +79,8 @@ func document(t *testing.T) string {
 		case leaf(typ):
 			row(&single, field.name, field)
 			continue
+		case typ.Kind() == reflect.Slice:
+			typ, name = typ.Elem(), name+"[]"
 		}
 		fmt.Fprintf(&sections, "\n## %s\n\n%s\n\n%s", name, field.doc, tableHead)
 		rows(t, &sections, "", typ)

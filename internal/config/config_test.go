@@ -52,7 +52,7 @@ func TestAnEmptyFileIsAWholeConfiguration(t *testing.T) {
 		ACME:       config.ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory"},
 		Headers: config.Headers{
 			Trace: "X-Trace-Id", Source: "X-Sallyport-Source", Identity: "X-Sallyport-Identity", Organization: "X-Sallyport-Organization",
-			Application: "X-Sallyport-Application", ClientID: "X-Sallyport-Client-Id", Environment: "X-Sallyport-Environment",
+			Application: "X-Sallyport-Application", ClientID: "X-Sallyport-Client-Id", User: "X-Sallyport-User", Environment: "X-Sallyport-Environment",
 		},
 		Audience: "apiPlatform", Name: "API Marketplace", Log: config.Log{Level: "info"},
 	}

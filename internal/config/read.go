@@ -100,6 +100,9 @@ func (c *Config) resolve(folder string) {
 			c.Tracing.Headers[name] = from
 		}
 	}
+	for i := range c.Issuers {
+		paths = append(paths, &c.Issuers[i].CA)
+	}
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(folder, *p)

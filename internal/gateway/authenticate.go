@@ -25,12 +25,15 @@ func (g *Gateway) authenticate(c *call) error {
 	if err != nil {
 		return err
 	}
-	principal, err := g.Verifier.Verify(raw)
+	principal, err := g.verify(c, raw)
 	if err != nil {
-		return g.notVerified(raw, err)
+		return err
 	}
 	c.principal = principal
 	client, revoked, known := g.authority(principal)
+	if !known && principal.Foreign != "" {
+		return g.unmapped(principal)
+	}
 	if no := policy.Standing(principal, client, known, revoked); no != nil {
 		if known {
 			c.client = client
@@ -45,6 +48,18 @@ func (g *Gateway) authenticate(c *call) error {
 		return otherAudience(principal)
 	}
 	return nil
+}
+
+// verify returns what the token says, if it is one that the API takes.
+func (g *Gateway) verify(c *call, raw string) (*token.Principal, error) {
+	if c.api.Request.Issuers != nil {
+		return g.verifyOf(c, raw)
+	}
+	principal, err := g.Verifier.Verify(raw)
+	if err != nil {
+		return nil, g.notVerified(c, raw, err)
+	}
+	return principal, nil
 }
 
 // isFor reports whether a token may be used at a resource, by one of its names: a
@@ -110,29 +125,11 @@ func (g *Gateway) missingToken(how string) *refusal {
 
 // notVerified refuses a token, and finds out for its owner, if it has one, what
 // it was.
-func (g *Gateway) notVerified(raw string, err error) *refusal {
-	ref := &refusal{
-		status: http.StatusUnauthorized, code: codeInvalidToken, bearer: true, challenge: oauth.BearerInvalidToken,
-		detail: "The access token is not valid here. Get a new one from the token endpoint of this environment",
-		reason: err.Error(), next: "get a new token from this environment's token endpoint",
-	}
-	if errors.Is(err, token.ErrExpired) {
-		ref.code, ref.detail = codeExpired, "The access token has expired. Get a new one, a little ahead of time"
-		ref.next = "get a new token ahead of the end of this one's life"
+func (g *Gateway) notVerified(c *call, raw string, err error) *refusal {
+	ref := invalid(err)
+	if reason := token.ReasonOf(err); reason == token.Expired || reason == token.NotYetValid {
 		ref.owner, _ = g.Verifier.Peek(raw)
-		if ref.owner != nil {
-			ref.skew = g.Now().Sub(time.Unix(ref.owner.Expires, 0))
-			ref.reason = "the token expired " + ref.skew.Round(time.Second).String() + " ago"
-		}
-		return ref
-	}
-	if token.ReasonOf(err) == token.NotYetValid {
-		ref.owner, _ = g.Verifier.Peek(raw)
-		if ref.owner != nil {
-			ref.skew = g.Now().Sub(time.Unix(max(ref.owner.NotBefore, ref.owner.IssuedAt), 0))
-			ref.reason = "the token begins " + (-ref.skew).Round(time.Second).String() + " from now"
-			ref.next = "the clocks of the nodes differ by more than the leeway: the operator compares them"
-		}
+		g.outOfTime(ref, err, "the clocks of the nodes differ by more than the leeway: the operator compares them")
 		return ref
 	}
 	for env, other := range g.Foreign {
@@ -140,7 +137,39 @@ func (g *Gateway) notVerified(raw string, err error) *refusal {
 			ref.owner = owner
 			ref.reason = "a " + string(env) + " token was sent to " + string(g.Environment)
 			ref.next = "send it to the gateway of " + string(env) + ", or get one for " + string(g.Environment)
+			return ref
 		}
 	}
+	if i := g.Issuers.Claimed(raw); i != nil {
+		return g.notTaken(c, i, raw)
+	}
 	return ref
+}
+
+// invalid is the refusal of a token that is not valid, for whatever reason.
+func invalid(err error) *refusal {
+	return &refusal{
+		status: http.StatusUnauthorized, code: codeInvalidToken, bearer: true, challenge: oauth.BearerInvalidToken,
+		detail: "The access token is not valid here. Get a new one from the token endpoint of this environment",
+		reason: err.Error(), next: "get a new token from this environment's token endpoint",
+	}
+}
+
+// outOfTime says of a token whose signature is good, and whose owner is known, how
+// far it is off. early is what to do about one that has not begun.
+func (g *Gateway) outOfTime(ref *refusal, err error, early string) {
+	expired := errors.Is(err, token.ErrExpired)
+	if expired {
+		ref.code, ref.detail = codeExpired, "The access token has expired. Get a new one, a little ahead of time"
+		ref.next = "get a new token ahead of the end of this one's life"
+	}
+	switch {
+	case ref.owner == nil:
+	case expired:
+		ref.skew = g.Now().Sub(time.Unix(ref.owner.Expires, 0))
+		ref.reason = "the token expired " + ref.skew.Round(time.Second).String() + " ago"
+	default:
+		ref.skew = g.Now().Sub(time.Unix(max(ref.owner.NotBefore, ref.owner.IssuedAt), 0))
+		ref.reason, ref.next = "the token begins "+(-ref.skew).Round(time.Second).String()+" from now", early
+	}
 }

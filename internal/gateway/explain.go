@@ -93,7 +93,17 @@ func (g *Gateway) saysWho(c *call) string {
 		return "not asked for: the manifest says that this operation is public"
 	}
 	left := time.Unix(c.principal.Expires, 0).Sub(g.Now()).Round(time.Second)
-	text := fmt.Sprintf("token of app %q of %q, which ends in %s", c.client.App.Name, c.client.Org.Name, left)
+	text := "token of "
+	if name := c.principal.Foreign; name != "" {
+		text = "token of the issuer " + name + ", of "
+	}
+	if c.client.App.ID != "" {
+		text += fmt.Sprintf("app %q of ", c.client.App.Name)
+	}
+	text += fmt.Sprintf("%q, which ends in %s", c.client.Org.Name, left)
+	if c.principal.User != "" {
+		text += "; the upstream is told its user"
+	}
 	switch bound := c.principal.Confirmation; {
 	case bound.Certificate != "":
 		text += "; it is bound to a client certificate, which the call has to come with"

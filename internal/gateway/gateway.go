@@ -6,7 +6,7 @@
 //
 //	canonical     one spelling of path and query                    path.go
 //	match         the API and its operation                         table.go
-//	authenticate  whose token it is, and that it is honoured now    authenticate.go, possess.go
+//	authenticate  whose token it is, and that it is honoured now    authenticate.go, issuer.go, possess.go
 //	entitle       by which product                                  entitle.go
 //	limit, enter  rates and quotas; how many calls are under way    limit.go
 //	upgrade       WebSocket where the manifest says so, else none   upgrade.go
@@ -41,6 +41,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/dpop"
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/issuer"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
 	"github.com/sallyport-dev/sallyport/internal/limit"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
@@ -76,6 +77,7 @@ type Config struct {
 	Model    *snapshot.Model
 	Ring     *keyring.Ring
 	Verifier *token.Verifier
+	Issuers  *issuer.Issuers // beside our own
 	Proofs   *dpop.Checker
 	Foreign  map[market.Environment]*token.Verifier // of the other environments, for diagnosis
 	Counter  Counter
@@ -230,6 +232,9 @@ func (g *Gateway) finish(c *call) {
 	}
 	if c.principal != nil {
 		attrs = append(attrs, slog.String("jti", c.principal.JTI))
+		if c.principal.Foreign != "" {
+			attrs = append(attrs, slog.String("issuer", c.principal.Foreign))
+		}
 	}
 	if c.source != (policy.Source{}) {
 		key.Source = "mock"
@@ -245,5 +250,9 @@ func (g *Gateway) finish(c *call) {
 
 // authority is what the model says of a principal now.
 func (g *Gateway) authority(p *token.Principal) (c snapshot.Client, revoked, known bool) {
+	if p.Foreign != "" {
+		c, revoked, err := g.Issuers.Client(g.Model, p)
+		return c, revoked, err == nil
+	}
 	return g.Model.ByToken(p.ClientID, id.Credential(p.Credential), p.JTI)
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -19,6 +20,7 @@ type Headers struct {
 	Application  string
 	ClientID     string
 	Environment  string
+	User         string   // of calls with a token of another issuer
 	Identity     string   // the signed identity JWT
 	Source       string   // answer header: mock or live, and why (CONTRACT 5.4)
 	Strip        []string // further headers that only the gateway may set
@@ -40,7 +42,7 @@ var alwaysPrefixes = [...]string{"X-Forwarded", "X-Original-", "X-Client-Cert", 
 
 // ours lists the names that only the gateway may use, in either direction.
 func (h Headers) ours() []string {
-	return slices.DeleteFunc([]string{h.Trace, h.Organization, h.Application, h.ClientID, h.Environment, h.Identity, h.Source},
+	return slices.DeleteFunc([]string{h.Trace, h.Organization, h.Application, h.ClientID, h.Environment, h.User, h.Identity, h.Source},
 		func(name string) bool { return name == "" })
 }
 
@@ -134,6 +136,7 @@ func (g *Gateway) introduce(c *call, trace, identity string, set func(name, valu
 	put(g.Headers.Application, headerText(c.client.App.Name))
 	put(g.Headers.ClientID, c.client.App.ClientID)
 	put(g.Headers.Environment, string(g.Environment))
+	put(g.Headers.User, userText(c.principal.User))
 	put(g.Headers.Identity, identity)
 }
 
@@ -145,6 +148,23 @@ func headerText(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// userText makes a user's name fit for a header, so that no two users become one:
+// what is not visible ASCII is percent-encoded, and % itself (RFC 3986 §2.1).
+func userText(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '%' }) {
+		return s
+	}
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if c <= ' ' || c > '~' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 func canonicalHeader(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }

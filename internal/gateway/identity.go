@@ -22,6 +22,8 @@ type identityKey struct {
 	app *snapshot.App
 	api string
 	kid string
+	// of another issuer's token, which may name a user, and no app; else nil
+	principal *token.Principal
 }
 
 // identity returns the signed identity of the caller for the upstream of the
@@ -34,14 +36,25 @@ func (g *Gateway) identity(c *call) (string, error) {
 	if key == nil {
 		return "", unavailable("there is no key to sign identities with")
 	}
-	cacheKey := identityKey{c.client.App, c.api.Name, key.KID}
+	cacheKey, subject := identityKey{app: c.client.App, api: c.api.Name, kid: key.KID}, c.client.App.ClientID
+	var user, userIssuer string
+	if c.principal.Foreign != "" {
+		cacheKey.principal, user = c.principal, c.principal.User
+	}
+	if user != "" {
+		userIssuer = c.principal.Issuer
+	}
+	if c.client.App.ID == "" { // the organization itself, as of this call
+		cacheKey.app, subject = nil, string(c.client.Org.ID)
+	}
 	if text, ok := g.identities.GetIfPresent(cacheKey); ok {
 		return text, nil
 	}
 	now := g.Now().Unix()
 	text, err := token.MintIdentity(key, &token.IdentityClaims{
-		Issuer: g.Issuer, Audience: c.api.Name, Subject: c.client.App.ClientID, JTI: token.NewJTI(),
+		Issuer: g.Issuer, Audience: c.api.Name, Subject: subject, JTI: token.NewJTI(),
 		Org: string(c.client.Org.ID), App: string(c.client.App.ID), Environment: string(g.Environment),
+		User: user, UserIssuer: userIssuer,
 		IssuedAt: now, Expires: now + int64(identityLife/time.Second),
 	})
 	if err != nil {

@@ -126,11 +126,14 @@ func (g *Gateway) limits(c *call, into []*limit.Limit) []*limit.Limit {
 	return into
 }
 
-// limited is whose calls are counted together: the app's, or, of a public
-// operation, those of a network.
+// limited is whose calls are counted together: the app's, or the organization's
+// where no app calls; or, of a public operation, those of a network.
 func (c *call) limited() string {
-	if c.client.App != nil {
+	switch {
+	case c.client.App != nil && c.client.App.ID != "":
 		return string(c.client.App.ID)
+	case c.client.App != nil:
+		return string(c.client.Org.ID)
 	}
 	return httpx.Network(httpx.RemoteAddr(c.r))
 }

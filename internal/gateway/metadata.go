@@ -65,6 +65,7 @@ func (g *Gateway) describe(base, path string) (about resource, known bool) {
 		return resource{}, false
 	}
 	about.Name = found.api.Title
+	about.AuthorizationServers = g.authorizationServers(found.api)
 	about.Scopes = slices.DeleteFunc(slices.Clone(found.api.Products), func(product string) bool { return !g.Model.Active(product) })
 	if g.Docs != "" {
 		about.Documentation = g.Docs + "/apis/" + found.api.Name

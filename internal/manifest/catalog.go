@@ -140,7 +140,19 @@ type RequestRules struct {
 	PublicHealth bool           // GET <base>/healthcheck needs no token (CONTRACT 4.8)
 	Public       []string       // operationIds that need no token, sorted
 	Unlisted     Unlisted       // of calls that the document does not list
+	Issuers      []string       // whose tokens it takes, sorted: issuers' names, and OwnIssuer; nil: our own alone (CONTRACT 4.3)
 	IMAToken     bool           // the token may come in the header IMA-Token (CONTRACT 4.4)
+}
+
+// OwnIssuer is how a manifest names our own token service among the issuers.
+const OwnIssuer = "own"
+
+// TakesTokensOf reports whether the API takes tokens of the issuer with that name.
+func (r *RequestRules) TakesTokensOf(issuer string) bool {
+	if r.Issuers == nil {
+		return issuer == OwnIssuer
+	}
+	return slices.Contains(r.Issuers, issuer)
 }
 
 // Unlisted says what happens to a call below the base path that the document

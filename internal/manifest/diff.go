@@ -211,9 +211,17 @@ func (d *diff) request(name string, from, to RequestRules) {
 	changed("unlisted calls", from.Unlisted, to.Unlisted)
 	changed("rate", from.Rate.text(), to.Rate.text())
 	changed("concurrency", from.Concurrency.text(), to.Concurrency.text())
+	changed("issuers", issuers(from), issuers(to))
 	changed("ima_token", from.IMAToken, to.IMAToken)
 	changed("TIN rule", from.TIN.text(), to.TIN.text())
 	changed("submitter rule", from.Submitter.text(), to.Submitter.text())
+}
+
+func issuers(r RequestRules) string {
+	if r.Issuers == nil {
+		return OwnIssuer
+	}
+	return joined(r.Issuers)
 }
 
 func (r *RateRule) text() string {

@@ -30,8 +30,9 @@ const (
 
 // Options is what a catalogue leaves open.
 type Options struct {
-	Vars map[string]string // values for ${NAME} in the URLs of upstreams
-	TLS  []string          // the names that upstreams may say for tls
+	Vars    map[string]string // values for ${NAME} in the URLs of upstreams
+	TLS     []string          // the names that upstreams may say for tls
+	Issuers []string          // the names of the issuers that there are beside our own
 }
 
 // Problem is one thing that is wrong with a catalogue.
@@ -47,7 +48,10 @@ func (p *Problem) Error() string { return fmt.Sprintf("%s:%d: %s", p.File, p.Lin
 // Load reads the catalogue in fsys. The error joins a [*Problem] for everything
 // that is wrong; its text is a line for each.
 func Load(fsys fs.FS, options Options) (*Catalog, error) {
-	l := &loader{vars: options.Vars, tls: options.TLS, files: make(map[string][]byte), catalog: &Catalog{}}
+	l := &loader{
+		vars: options.Vars, tls: options.TLS, issuers: append([]string{OwnIssuer}, options.Issuers...),
+		files: make(map[string][]byte), catalog: &Catalog{},
+	}
 	l.read(fsys)
 	if len(l.problems) > 0 {
 		return nil, l.err() // what could not be read would be missed everywhere
@@ -70,6 +74,7 @@ func Load(fsys fs.FS, options Options) (*Catalog, error) {
 type loader struct {
 	vars     map[string]string
 	tls      []string
+	issuers  []string
 	files    map[string][]byte
 	catalog  *Catalog
 	problems []*Problem

@@ -34,6 +34,7 @@ func (r *apiReader) request(n *strictyaml.Node) {
 		"public_health": r.Bool("public_health", &rules.PublicHealth),
 		"public":        r.public,
 		"unlisted":      r.unlisted,
+		"issuers":       r.issuers,
 		"ima_token":     r.Bool("ima_token", &rules.IMAToken),
 	})
 }
@@ -43,6 +44,24 @@ func (r *apiReader) public(n *strictyaml.Node) {
 	r.Texts("public", &r.api.Request.Public)(n)
 	slices.Sort(r.api.Request.Public)
 	r.publicNode = n
+}
+
+// issuers reads whose tokens the API takes.
+func (r *apiReader) issuers(n *strictyaml.Node) {
+	var names []string
+	r.Texts("issuers", &names)(n)
+	for _, item := range n.Items {
+		if item.Kind == strictyaml.Text && !slices.Contains(r.l.issuers, item.Scalar) {
+			r.Problem(item, "there is no issuer %q in the configuration; there are: %s", item.Scalar, joined(r.l.issuers))
+		}
+	}
+	switch {
+	case n.Kind == strictyaml.List && len(n.Items) == 0:
+		r.Problem(n, "issuers is empty; name those whose tokens the API takes, or leave it out for %q alone", OwnIssuer)
+	case !slices.Equal(names, []string{OwnIssuer}):
+		slices.Sort(names)
+		r.api.Request.Issuers = names
+	}
 }
 
 // publicOperations holds the names of public operations to the document: one that

@@ -54,7 +54,8 @@ func (r *Refusal) Why() string {
 }
 
 // Standing decides whether a token that verified is still honoured: whose it is
-// must be active, and nothing revoked that stands behind it (CONTRACT 2.5, 4.2).
+// must be active, and nothing revoked that stands behind it (CONTRACT 2.5, 4.2). A
+// token of another issuer has no credential of ours behind it.
 func Standing(p *token.Principal, c snapshot.Client, known, revoked bool) *Refusal {
 	reason, next := standing(p, c, known, revoked)
 	if reason == "" {
@@ -74,7 +75,7 @@ func standing(p *token.Principal, c snapshot.Client, known, revoked bool) (reaso
 		return "the app of this token is gone", "use the credentials of an app that exists"
 	case revoked:
 		return "the token was revoked", "get a new one"
-	case c.Credential == nil || c.Credential.Revoked:
+	case p.Foreign == "" && (c.Credential == nil || c.Credential.Revoked):
 		return "the secret that this token was got with was revoked", "get a token with another secret"
 	case p.IssuedAt < c.NotBefore:
 		return "the token was issued before " + time.Unix(c.NotBefore, 0).UTC().Format(time.RFC3339) + ", up to when all were revoked", "get a new one"

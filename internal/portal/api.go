@@ -20,6 +20,8 @@ type apiView struct {
 	Bases      []baseView
 	Products   []productView
 	Rules      manifest.RequestRules
+	OwnTokens  bool     // takes those of our own token service
+	Issuers    []Issuer // whose tokens it takes beside those
 	Validated  bool
 	Described  bool // has an OpenAPI document
 	Unlisted   bool // takes operations that are not listed
@@ -102,6 +104,7 @@ func (p *Portal) apiView(api *manifest.API) (*apiView, error) {
 		apiCard:   apiCard{Name: api.Name, Title: api.Title, Version: api.Version, Summary: api.Summary, BasePath: api.BasePath},
 		Products:  p.productsOf(api),
 		Rules:     api.Request,
+		OwnTokens: api.Request.TakesTokensOf(manifest.OwnIssuer),
 		Validated: api.Request.Validate == manifest.ValidateEnforce,
 		Described: api.Source != nil,
 		Unlisted:  api.Request.Unlisted == manifest.PassUnlisted,
@@ -115,6 +118,11 @@ func (p *Portal) apiView(api *manifest.API) (*apiView, error) {
 		view.Bases = append(view.Bases, baseView{
 			Environment: env.Name, URL: env.BaseURL + api.BasePath, Live: live, Sandbox: env.Name == string(market.Sandbox),
 		})
+	}
+	for _, i := range p.Issuers {
+		if api.Request.TakesTokensOf(i.Name) {
+			view.Issuers = append(view.Issuers, i)
+		}
 	}
 	if api.Document != nil {
 		for _, op := range api.Document.Operations {

@@ -38,6 +38,7 @@ type Config struct {
 	Name         string                   // of the marketplace, in every title
 	Catalog      func() *manifest.Catalog // as it is now; nil counts as empty
 	Environments []Environment            // in the order in which they are shown
+	Issuers      []Issuer                 // beside our own; may be none
 	LocalCA      bool                     // the environments' certificates are a local CA's: curl has to be told
 	Logger       *slog.Logger
 }
@@ -55,6 +56,12 @@ type Environment struct {
 // Connect Discovery 4, RFC 8414 §5): below the issuer, whether it has a path or not.
 func (e Environment) Metadata() string {
 	return strings.TrimSuffix(e.Issuer, "/") + "/.well-known/openid-configuration"
+}
+
+// Issuer is an issuer beside our own, as callers have to know it.
+type Issuer struct {
+	Name, URL    string
+	Environments []string
 }
 
 // TokenURL is a token endpoint as clients see it.

@@ -30,6 +30,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/dpop"
 	"github.com/sallyport-dev/sallyport/internal/gateway"
 	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/issuer"
 	"github.com/sallyport-dev/sallyport/internal/keyring"
 	"github.com/sallyport-dev/sallyport/internal/keyset"
 	"github.com/sallyport-dev/sallyport/internal/limit"
@@ -64,6 +65,7 @@ type Server struct {
 	following  *following
 	rings      keyring.Rings
 	keySets    *keyset.Sets
+	issuers    []*issuer.Issuer // as configured
 	model      *snapshot.Model
 	meter      *usage.Meter
 	refusals   *usage.Refusals
@@ -194,7 +196,10 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if err := s.model.Load(ctx, s.store); err != nil {
 		return err
 	}
-	if s.keySets, err = s.openKeySets(); err != nil {
+	if err := s.openKeySets(); err != nil {
+		return err
+	}
+	if err := s.openIssuers(); err != nil {
 		return err
 	}
 	if err := s.counter.Load(ctx, s.store, s.Now()); err != nil {
@@ -321,6 +326,9 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 	base.Go(func() error { return s.keepTelling(beneath) })
 	if s.tracer != nil {
 		base.Go(func() error { return s.tracer.Run(beneath) })
+	}
+	for _, i := range s.issuers {
+		base.Go(func() error { s.keepIssuers(beneath, i); return nil })
 	}
 
 	if err := s.manageCertificates(beneath); err != nil {

@@ -94,17 +94,21 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 			foreign[name] = v
 		}
 	}
+	issuers, err := s.issuersOf(e)
+	if err != nil {
+		return err
+	}
 	h := s.Config.Headers
 	e.gateway, err = gateway.New(gateway.Config{
 		Environment: e.name, Issuer: e.issuer, BaseURL: e.urls[0], Aliases: e.urls[1:], Docs: s.portal.url, MaxStale: s.Config.StaleLimit(),
 		Headers: gateway.Headers{
 			Trace: h.Trace, TraceAccept: h.TraceAccept, Source: h.Source, Identity: h.Identity, Organization: h.Organization, Application: h.Application,
-			ClientID: h.ClientID, Environment: h.Environment, Strip: h.Strip,
+			ClientID: h.ClientID, Environment: h.Environment, User: h.User, Strip: h.Strip,
 		},
 		Options:          gateway.Options{MissingTokenIs400: c.MissingTokenIs400, InvalidProductIs401: c.InvalidProduct401},
 		CertificateBound: e.mutual != nil, Proofs: e.proofs, NonceOptional: c.DPoP.GatewayNonceOptional,
 		UpstreamTLS: s.upstreamTLS.config,
-		Model:       s.model, Ring: e.ring, Verifier: verifiers[e.name], Foreign: foreign, Counter: s.counter, Meter: s.meter, Refusals: s.refusals,
+		Model:       s.model, Ring: e.ring, Verifier: verifiers[e.name], Issuers: issuers, Foreign: foreign, Counter: s.counter, Meter: s.meter, Refusals: s.refusals,
 		Now: s.Now, Logger: s.Logger,
 	})
 	return err
@@ -182,11 +186,11 @@ func (s *Server) people(scrape http.Handler) (management, developers http.Handle
 		}
 	}
 	admin := adminapi.New(adminapi.Config{
-		Market: s.Market, Keys: s.rings, Usage: s.store, Refusals: s.refusals, Metrics: scrape, Explain: s.explain, Status: s.status, Healthy: s.healthy, CatalogVars: s.Config.Catalog.Vars, CatalogTLS: s.catalogOptions().TLS,
+		Market: s.Market, Keys: s.rings, Usage: s.store, Refusals: s.refusals, Metrics: scrape, Explain: s.explain, Status: s.status, Healthy: s.healthy, Catalogs: s.catalogOptions(),
 		Environments: names, Now: s.Now, Logger: s.Logger,
 	})
 	p, err := portal.New(portal.Config{
-		Name: s.Config.Name, Catalog: func() *manifest.Catalog { return s.catalog.Load() }, Environments: shown, LocalCA: s.localCA(), Logger: s.Logger,
+		Name: s.Config.Name, Catalog: func() *manifest.Catalog { return s.catalog.Load() }, Environments: shown, Issuers: s.shownIssuers(), LocalCA: s.localCA(), Logger: s.Logger,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -223,6 +227,7 @@ func (s *Server) status(ctx context.Context) api.Status {
 	if err := s.store.Ping(ctx); err != nil {
 		status.Status, status.Store.State = "degraded", "lost"
 	}
+	status.Issuers = s.issuerStatus()
 	for _, e := range s.environments {
 		status.Environments = append(status.Environments, api.EnvironmentStatus{Name: string(e.name), Issuer: e.issuer, URLs: e.urls, Upstreams: e.upstreams()})
 	}

@@ -272,6 +272,14 @@ func (m *Model) ByToken(clientID string, credential id.Credential, jti string) (
 	return c, revoked, ok
 }
 
+// ByOrg returns an organization as a client in an environment, none of whose apps
+// calls: its App has no id and no client_id, is active, and is not narrowed.
+func (m *Model) ByOrg(org id.Org, environment market.Environment) (Client, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.client(&App{Org: org, Environment: environment, Active: true}, nil)
+}
+
 // Revoked reports whether the token with that jti was revoked.
 func (m *Model) Revoked(jti string) bool {
 	m.mu.RLock()
