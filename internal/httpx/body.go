@@ -64,7 +64,7 @@ func StreamBody(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	deadline(w, 0)
-	r.Body = &stream{ReadCloser: r.Body, w: w}
+	r.Body = &stream{ReadCloser: r.Body, stall: watchdog{bite: func() { deadline(w, time.Nanosecond) }}}
 	return true
 }
 
@@ -78,19 +78,14 @@ func LeaveBody(w http.ResponseWriter) { deadline(w, unreadTimeout) }
 // stream cuts off a body that lets a read wait too long.
 type stream struct {
 	io.ReadCloser
-	w     http.ResponseWriter
-	stall *time.Timer
+	stall watchdog
 }
 
 // Read implements io.Reader.
 func (s *stream) Read(p []byte) (int, error) {
-	// A timer, not a deadline: over HTTP/2 a deadline that passes ends the body
-	// for good, also while nobody reads.
-	if s.stall == nil {
-		s.stall = time.AfterFunc(stallTimeout, func() { deadline(s.w, time.Nanosecond) })
-	} else {
-		s.stall.Reset(stallTimeout)
-	}
-	defer s.stall.Stop()
+	// Not a deadline set before: over HTTP/2 one that passes ends the body for good,
+	// also while nobody reads.
+	s.stall.start(stallTimeout)
+	defer s.stall.stop()
 	return s.ReadCloser.Read(p)
 }

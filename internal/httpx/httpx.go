@@ -36,6 +36,7 @@ const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 32 << 10
+	maxFrame          = 16 << 10 // of HTTP/2; the least that RFC 9113 §4.2 lets us take
 )
 
 // NewServer returns a server for handler with the limits of every listener.
@@ -50,6 +51,8 @@ func NewServer(handler http.Handler, config *tls.Config, logger *slog.Logger) *h
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnState:         rested,
+		HTTP2:             &http.HTTP2Config{MaxReadFrameSize: maxFrame, WriteByteTimeout: stallTimeout},
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 }

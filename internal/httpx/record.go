@@ -39,7 +39,7 @@ func (e *entry) Value(key any) any {
 }
 
 // Recording says how requests are recorded. All fields are needed but Proxies,
-// Served and Tracer.
+// Served, Tracer and Stall.
 type Recording struct {
 	Logger  *slog.Logger
 	Surface string // "sandbox", "production", "management", "portal"
@@ -48,6 +48,7 @@ type Recording struct {
 	Proxies Proxies         // that are believed about who called them
 	Served  *Served         // counts them; nil: nothing does
 	Tracer  *tracing.Tracer // records some of them; nil: none
+	Stall   time.Duration   // how long an answer may wait for its reader; 0: a minute
 	// Fail answers a request whose handler panicked before it wrote.
 	Fail func(w http.ResponseWriter, r *http.Request, err error)
 }
@@ -65,6 +66,7 @@ func Record(next http.Handler, rec Recording) http.Handler {
 		rec.Proxies.unmask(r) // a copy, by WithContext
 		rec.Trace.answer(w.Header(), e.trace)
 		sw := &e.writer
+		sw.stalls = stalls{limit: rec.Stall, version: r.ProtoMajor}
 		if r.ContentLength != 0 {
 			deadline(w, unreadTimeout)
 		}
@@ -80,6 +82,7 @@ func Record(next http.Handler, rec Recording) http.Handler {
 					rec.Fail(sw, r, errPanic)
 				}
 			}
+			sw.last()
 			rec.log(r, e)
 		}()
 		next.ServeHTTP(sw, r)
@@ -151,11 +154,13 @@ func Took(ctx context.Context, now time.Time) time.Duration {
 	return 0
 }
 
-// statusWriter remembers what was answered.
+// statusWriter remembers what was answered, and does not wait for ever for who is
+// to read it.
 type statusWriter struct {
 	http.ResponseWriter
 	status  int
 	written int64
+	stalls  stalls
 }
 
 func (w *statusWriter) WriteHeader(status int) {
@@ -165,13 +170,42 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *statusWriter) Write(b []byte) (int, error) {
+// Write writes at most one part at a stretch, so that a slow reader has its time for
+// each.
+func (w *statusWriter) Write(b []byte) (n int, err error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	n, err := w.ResponseWriter.Write(b)
-	w.written += int64(n)
-	return n, err
+	for {
+		part := b[n:min(len(b), n+answerPart)]
+		waits := w.written+int64(len(part)) > buffered
+		if waits {
+			w.stalls.begin(w.ResponseWriter)
+		}
+		m, err := w.ResponseWriter.Write(part)
+		if waits {
+			w.stalls.end()
+		}
+		n += m
+		w.written += int64(m)
+		if err != nil || n == len(b) {
+			return n, err
+		}
+	}
+}
+
+// FlushError sends what was written so far. [http.ResponseController] finds it.
+func (w *statusWriter) FlushError() error {
+	w.stalls.begin(w.ResponseWriter)
+	defer w.stalls.end()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// last bounds what net/http has to write once the handler is done.
+func (w *statusWriter) last() {
+	if w.status != http.StatusSwitchingProtocols {
+		w.stalls.last(w.ResponseWriter, w.written > 0)
+	}
 }
 
 // Unwrap lets http.ResponseController reach the writer beneath, to flush,

@@ -21,6 +21,7 @@ type Pace struct {
 	Leeway time.Duration // what nodes' clocks may differ by, for keys; a minute
 
 	Certificates time.Duration // how often certificates' files are looked at; 5 s
+	Stall        time.Duration // how long an answer waits for its reader; what httpx says
 }
 
 func (p Pace) orDefault() Pace {

@@ -200,7 +200,7 @@ func (s *Server) people(scrape http.Handler) (management, developers http.Handle
 
 func (s *Server) record(surface string, l config.Listener, fail func(http.ResponseWriter, *http.Request, error), h http.Handler) http.Handler {
 	return httpx.Record(h, httpx.Recording{
-		Logger: s.Logger, Surface: surface, Now: s.Now, Fail: fail, Proxies: l.Proxies(), Served: s.servedAt(surface), Tracer: s.tracer,
+		Logger: s.Logger, Surface: surface, Now: s.Now, Fail: fail, Proxies: l.Proxies(), Served: s.servedAt(surface), Tracer: s.tracer, Stall: s.Pace.Stall,
 		Trace: httpx.TraceHeaders{Accept: s.Config.Headers.TraceAccept, Answer: s.Config.Headers.Trace},
 	})
 }
