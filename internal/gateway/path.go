@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"net/http"
+	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -11,6 +13,12 @@ import (
 // entitled, metered and forwarded. Paths that two readers could read in two
 // ways are refused rather than repaired.
 func (g *Gateway) canonical(c *call) error {
+	if c.r.ProtoMajor > 1 && !plainHTTP2(c.r) {
+		return badPath("The request is not HTTP/2 as it should be: the path begins with / and has no space, and Content-Length says once how long the body is").about("the path")
+	}
+	if !plainAuthority(c.r) {
+		return badPath("The host of the request cannot be read: send one name or address, with a port or without, in Host; a whole URL begins with https").about("Host")
+	}
 	path, err := canonicalPath(c.r.URL)
 	if err != nil {
 		return err
@@ -61,6 +69,52 @@ func canonicalPath(u *url.URL) (string, error) {
 		start = i + 1
 	}
 	return path, nil
+}
+
+// plainHTTP2 reports whether a request's path and length are what RFC 9113 §8.1.1
+// and §8.3.1 have them be: net/http is content with more, and the upstream is told
+// what net/http has made of it.
+func plainHTTP2(r *http.Request) bool {
+	if r.Method != http.MethodConnect && (r.RequestURI == "" || r.RequestURI[0] != '/' || strings.IndexByte(r.RequestURI, ' ') >= 0) {
+		return false
+	}
+	switch lengths := r.Header["Content-Length"]; len(lengths) {
+	case 0:
+		return true
+	case 1:
+		n, err := strconv.ParseUint(lengths[0], 10, 63)
+		return err == nil && int64(n) == r.ContentLength
+	default:
+		return false
+	}
+}
+
+// plainAuthority reports whether a request is for a host (RFC 9112 §3.2), which it
+// may name in an absolute form too (§3.2.2). Which one it is does not matter here,
+// but somebody on the way may have gone by it.
+func plainAuthority(r *http.Request) bool {
+	if u := r.URL; u.Scheme != "" && (u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.Host == "") {
+		return false
+	}
+	name, port := r.Host, ""
+	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, ']') {
+		name, port = name[:i], name[i+1:]
+	}
+	if strings.Trim(port, "0123456789") != "" || len(port) > 5 {
+		return false
+	}
+	if strings.HasPrefix(name, "[") {
+		address, err := netip.ParseAddr(strings.TrimSuffix(name[1:], "]"))
+		return err == nil && address.Is6() && address.Zone() == "" && strings.HasSuffix(name, "]")
+	}
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // ambiguous lists the characters that change what a path means when somebody

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/http"
 	"net/url"
 	"path"
 	"strings"
@@ -96,4 +97,32 @@ func FuzzCanonicalPath(f *testing.F) {
 			t.Fatalf("%q is sent on as %q, which reads %v, %v", got, sent, back, err)
 		}
 	})
+}
+
+func TestTheHostOfARequestIsOneOrNone(t *testing.T) {
+	read := func(target, host string) *http.Request {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &http.Request{URL: u, Host: host}
+	}
+	for _, host := range []string{"", "x", "X.example", "a-b_c.example.", "1.2.3.4:8443", "x:1", "x:", "[::1]", "[2001:db8::1]:443"} {
+		if !plainAuthority(read("/x", host)) {
+			t.Errorf("%q is refused", host)
+		}
+	}
+	for _, host := range []string{"a@b", "a b", "a,b", "a/b", "a?b", "a#b", "x:y", "x:1:2", "x:999999", "[::1", "::1", "[1.2.3.4]", "[fe80::1%25eth0]", "[fe80::1%eth0]", "x%00y", "a;b", "<a>", "é", "[]", "[x]", "[::1]x", "http://x"} {
+		if plainAuthority(read("/x", host)) {
+			t.Errorf("%q is taken", host)
+		}
+	}
+	for target, takes := range map[string]bool{
+		"https://x/y": true, "http://x/y": true, "https://u@x/y": false, "https://u:p@x/y": false, "https:///y": false, "http:/y": false, "file:///y": false, "gopher://x/y": false,
+	} {
+		r := read(target, "x")
+		if plainAuthority(r) != takes {
+			t.Errorf("%s: taken is %v", target, !takes)
+		}
+	}
 }

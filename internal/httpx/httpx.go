@@ -52,8 +52,10 @@ func NewServer(handler http.Handler, config *tls.Config, logger *slog.Logger) *h
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ConnState:         rested,
-		HTTP2:             &http.HTTP2Config{MaxReadFrameSize: maxFrame, WriteByteTimeout: stallTimeout},
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		// What net/http answers itself leaves no record, and is not in our words.
+		DisableGeneralOptionsHandler: true,
+		HTTP2:                        &http.HTTP2Config{MaxReadFrameSize: maxFrame, WriteByteTimeout: stallTimeout},
+		ErrorLog:                     slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 }
 

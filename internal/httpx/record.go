@@ -63,6 +63,9 @@ func Record(next http.Handler, rec Recording) http.Handler {
 		e.span = rec.Tracer.Start(r.Header, e.trace)
 		e.attrs = e.room[ownAttrs:ownAttrs]
 		r = r.WithContext(e)
+		if doubtful(r) && (r.TLS == nil || rec.Proxies.contains(RemoteAddr(r))) {
+			w.Header()["Connection"] = []string{"close"}
+		}
 		rec.Proxies.unmask(r) // a copy, by WithContext
 		rec.Trace.answer(w.Header(), e.trace)
 		sw := &e.writer
@@ -87,6 +90,15 @@ func Record(next http.Handler, rec Recording) http.Handler {
 		}()
 		next.ServeHTTP(sw, r)
 	})
+}
+
+// doubtful reports whether a length may have stood beside what frames r, or an
+// encoding that HTTP/1.0 does not know: net/http takes both, goes by one, and tells
+// nobody. What follows r on the connection may then be somebody else's request to
+// the proxy in front of us. So a connection that many share ends with r (RFC 9112
+// §6.1); one that is a caller's own can harm that caller alone.
+func doubtful(r *http.Request) bool {
+	return r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0)
 }
 
 type panicError struct{}
