@@ -81,6 +81,7 @@ const (
 	defaultKeyLead     = time.Hour
 	defaultMaxStale    = 15 * time.Minute
 	defaultKeySetStale = time.Hour
+	defaultFinish      = 10 * time.Second
 )
 
 func (e *Environment) complete(name market.Environment) {

@@ -30,6 +30,7 @@ type Config struct {
 	Headers      Headers                             `yaml:"headers" doc:"Names of the headers between callers, gateway and upstreams."`
 	Audience     string                              `yaml:"audience" doc:"The aud of every access token. Default: apiPlatform."`
 	MaxStale     Duration                            `yaml:"max_stale" doc:"How long nodes go on without the store, by what they know, before they refuse. Default: 15m."`
+	Shutdown     Shutdown                            `yaml:"shutdown" doc:"How a node stops when it is told to (SIGTERM)."`
 	Log          Log                                 `yaml:"log" doc:"The log."`
 	Name         string                              `yaml:"name" doc:"What the portal calls itself. Default: API Marketplace."`
 }
@@ -196,6 +197,15 @@ type Headers struct {
 	Environment  string   `yaml:"environment" doc:"Header to upstreams with the environment. Default: X-Sallyport-Environment."`
 	Strip        []string `yaml:"strip" doc:"Further headers of callers that are not passed on, because upstreams take them for the gateway's word."`
 }
+
+// Shutdown is how a node stops.
+type Shutdown struct {
+	Announce Duration `yaml:"announce" doc:"How long the node goes on serving while GET /healthz of the management listener says 503: as long as a load balancer takes to notice. Default: 0s."`
+	Finish   Duration `yaml:"finish" doc:"How long requests under way may take once the listeners are closed. Default: 10s."`
+}
+
+// FinishLimit is Finish, or its default.
+func (s Shutdown) FinishLimit() time.Duration { return s.Finish.Or(defaultFinish) }
 
 // Log says where the log goes.
 type Log struct {

@@ -112,11 +112,9 @@ func explainListen(name, address string, err error) error {
 	return fmt.Errorf("listen at %s for %s: %w", address, name, err)
 }
 
-// drain is how long requests under way may take once we are told to stop.
-const drain = 10 * time.Second
-
-// serve serves handler until ctx ends, then finishes what is under way.
-func (l *listener) serve(ctx context.Context, handler http.Handler, logger *slog.Logger) error {
+// serve serves handler until ctx ends, then finishes what is under way, if that
+// takes no longer than drain.
+func (l *listener) serve(ctx context.Context, handler http.Handler, drain time.Duration, logger *slog.Logger) error {
 	l.server = httpx.NewServer(handler, l.tls, logger)
 	done := make(chan error, 1)
 	go func() {
@@ -143,4 +141,15 @@ func closeListener(l *listener) {
 	if l != nil {
 		_ = l.socket.Close() // closed already after a clean stop
 	}
+}
+
+// announce says that the node will close, by what it tells of its health, and closes
+// the listeners once whoever balances has had the time to send nothing more.
+func (s *Server) announce(serving context.Context, closeListeners func()) {
+	s.leaving.Store(true)
+	select {
+	case <-serving.Done():
+	case <-time.After(time.Duration(s.Config.Shutdown.Announce)):
+	}
+	closeListeners()
 }

@@ -102,7 +102,7 @@ func measureMe(text string, in io.Reader, out io.Writer) error {
 		// Refusals are to be measured, not the limit of them.
 		e.auth.Failures, e.auth.NetworkFailures = limit.New(1e6, 1e6, limitsKept), limit.New(1e6, 1e6, limitsKept)
 		where[string(e.name)] = e.listener.url
-		serving.Go(func() error { return e.listener.serve(ctx, s.environmentHandler(e), logger) })
+		serving.Go(func() error { return e.listener.serve(ctx, s.environmentHandler(e), time.Second, logger) })
 	}
 	serving.Go(func() error { return usage.Run(ctx, s.meter, s.refusals, s.store, flushInterval, logger) })
 	b, err := newBare()

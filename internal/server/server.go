@@ -78,6 +78,7 @@ type Server struct {
 	tried      atomic.Int64             // version of the catalogue that was read last, whether it could be routed or not
 	keysBehind atomic.Bool              // a key set could not be read
 	keysSaid   atomic.Pointer[[]string] // why not, as it was logged last
+	leaving    atomic.Bool              // it was told to stop
 	compiled   atomic.Int64             // version of the catalogue that is routed
 
 	vault       keyring.Vault // where signing keys are made; nil: in memory
@@ -308,18 +309,22 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 		return errors.Join(err, base.Wait())
 	}
 	defer s.stopManaging()
-	surfaces, ctx := errgroup.WithContext(ctx)
+	serving, closeListeners := context.WithCancel(context.WithoutCancel(ctx))
+	defer closeListeners()
+	defer context.AfterFunc(ctx, func() { s.announce(serving, closeListeners) })()
+	drain := s.Config.Shutdown.FinishLimit()
+	surfaces, ctx := errgroup.WithContext(serving)
 	for _, e := range s.environments {
 		handler := s.environmentHandler(e)
-		surfaces.Go(func() error { return e.listener.serve(ctx, handler, s.Logger) })
+		surfaces.Go(func() error { return e.listener.serve(ctx, handler, drain, s.Logger) })
 		if e.mutual != nil {
-			surfaces.Go(func() error { return e.mutual.serve(ctx, handler, s.Logger) })
+			surfaces.Go(func() error { return e.mutual.serve(ctx, handler, drain, s.Logger) })
 		}
 	}
-	surfaces.Go(func() error { return s.management.serve(ctx, management, s.Logger) })
-	surfaces.Go(func() error { return s.portal.serve(ctx, portal, s.Logger) })
+	surfaces.Go(func() error { return s.management.serve(ctx, management, drain, s.Logger) })
+	surfaces.Go(func() error { return s.portal.serve(ctx, portal, drain, s.Logger) })
 	if s.scraped != nil {
-		surfaces.Go(func() error { return s.scraped.serve(ctx, s.metricsHandler(scrape), s.Logger) })
+		surfaces.Go(func() error { return s.scraped.serve(ctx, s.metricsHandler(scrape), drain, s.Logger) })
 	}
 	surfaces.Go(ready)
 	err = surfaces.Wait()

@@ -213,8 +213,8 @@ func (s *Server) localCA() bool {
 }
 
 // healthy reports whether the node's listeners may be sent traffic: whether it
-// still goes by what it knows.
-func (s *Server) healthy() bool { return s.model.Age() <= s.Config.StaleLimit() }
+// still goes by what it knows, and was not told to stop.
+func (s *Server) healthy() bool { return !s.leaving.Load() && s.model.Age() <= s.Config.StaleLimit() }
 
 // status is the node as an operator sees it.
 func (s *Server) status(ctx context.Context) api.Status {
