@@ -16,6 +16,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -55,8 +57,35 @@ func NewServer(handler http.Handler, config *tls.Config, logger *slog.Logger) *h
 		// What net/http answers itself leaves no record, and is not in our words.
 		DisableGeneralOptionsHandler: true,
 		HTTP2:                        &http.HTTP2Config{MaxReadFrameSize: maxFrame, WriteByteTimeout: stallTimeout},
-		ErrorLog:                     slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		ErrorLog:                     slog.NewLogLogger(&faults{Handler: logger.Handler()}, slog.LevelDebug),
 	}
+}
+
+// faults takes what net/http logs. What callers do is of no interest but to those
+// who look for it; that nobody can get in any more is, once in a minute.
+type faults struct {
+	slog.Handler
+	said atomic.Int64
+}
+
+// Enabled implements slog.Handler.
+func (f *faults) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (f *faults) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "http: Accept error") {
+		said, now := f.said.Load(), r.Time.Unix()
+		if now-said < 60 || !f.said.CompareAndSwap(said, now) {
+			return nil
+		}
+		text := r.Message
+		r = slog.NewRecord(r.Time, slog.LevelError, "connections cannot be accepted; those that are open go on", 0)
+		r.AddAttrs(slog.String("error", text))
+	}
+	if !f.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return f.Handler.Handle(ctx, r)
 }
 
 // RemoteAddr returns the caller's address, without a zone or a mapping to IPv6.

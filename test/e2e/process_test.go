@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -24,11 +25,13 @@ func TestMain(m *testing.M) {
 }
 
 // runDemo runs the demo until standard input ends: with the test, however that
-// ends.
+// ends. A line of it takes something from the process; see limitMyself.
 func runDemo(data string) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
+		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+			fmt.Fprintln(os.Stdout, lines.Text(), limitMyself(lines.Text()))
+		}
 		cancel()
 	}()
 	if err := demo.Run(ctx, demoOptions(demo.Options{Data: data, Stdout: os.Stdout})); err != nil {
@@ -43,7 +46,7 @@ type process struct {
 	*site
 	output string // file of what it prints, standard error included
 	cmd    *exec.Cmd
-	stdin  io.Closer
+	stdin  io.WriteCloser
 	done   chan error
 }
 
