@@ -42,3 +42,6 @@ func (f *following) Update(ctx context.Context, actor market.Actor, change func(
 	}
 	return nil
 }
+
+// routed reports whether the newest catalogue was taken up, as far as it can be.
+func (s *Server) routed() bool { return s.tried.Load() >= s.model.Catalog() }

@@ -351,9 +351,6 @@ func (s *Server) routeByNewest(ctx context.Context) {
 	}
 }
 
-// routed reports whether the newest catalogue was taken up, as far as it can be.
-func (s *Server) routed() bool { return s.tried.Load() >= s.model.Catalog() }
-
 // loadCatalog reads the newest catalogue and routes by it.
 func (s *Server) loadCatalog(ctx context.Context) error {
 	s.loading.Lock()
