@@ -25,6 +25,9 @@ func (p *proxy) modifyResponse(res *http.Response) error {
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		p.relocate(c, res.Header, name)
 	}
+	if err := p.g.checkAnswer(c, res); err != nil {
+		return err
+	}
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		c.status = res.StatusCode // it is written past the callWriter
 		return nil

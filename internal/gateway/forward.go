@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/relay"
 	"github.com/sallyport-dev/sallyport/internal/upstream"
 )
@@ -24,6 +25,7 @@ import (
 func (p *proxy) relays(c *call) bool {
 	unknown := c.r.ContentLength < 0 && c.r.ProtoMajor > 1
 	return c.target.relay != nil &&
+		c.api.Answers == manifest.ValidateOff && // else the answer is read before it is passed on
 		len(c.r.Header["Upgrade"]) == 0 && // a tunnel
 		len(c.r.Header["Expect"]) == 0 && // the upstream may say first whether it wants the body
 		len(c.r.Trailer) == 0 &&

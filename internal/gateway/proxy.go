@@ -303,7 +303,10 @@ func (p *proxy) fail(c *call, body *clientBody, err error) {
 	ref := &refusal{status: http.StatusBadGateway, code: codeBadGateway, detail: "The API's own server did not answer as it should. Try again; if it stays so, report the trace id"}
 	var timeout net.Error
 	var open *upstream.OpenError
+	var mismatch *answerError
 	switch {
+	case errors.As(err, &mismatch):
+		ref.reason, ref.next = mismatch.Error(), "whoever runs the API mends its answer, or its document"
 	case body.broken.Load(): // first: an end of input looks like a caller who is gone
 		ref = badBody("The body broke off before its end, or its chunks cannot be read")
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
@@ -314,7 +317,7 @@ func (p *proxy) fail(c *call, body *clientBody, err error) {
 		ref.detail = "The API's own server did not answer in time. Try again later"
 	}
 	switch {
-	case ref.code == codeInvalidRequest:
+	case ref.code == codeInvalidRequest, ref.reason != "":
 	case errors.As(err, &open):
 		ref = unavailable("the circuit breaker of every server of the upstream is open; the log says which calls opened it")
 		ref.retry = open.Retry

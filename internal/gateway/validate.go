@@ -1,14 +1,19 @@
 package gateway
 
 import (
+	"bytes"
+	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/openapi"
+	"github.com/sallyport-dev/sallyport/internal/strictjson"
 	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
@@ -45,6 +50,73 @@ func (g *Gateway) reads(c *call, name string) bool {
 		rules.Submitter != nil && (strings.EqualFold(name, rules.Submitter.Header) || strings.EqualFold(name, rules.Submitter.HostHeader))
 }
 
+// answerError is what is wrong with an answer that does not match the document.
+type answerError struct{ text string }
+
+// Error implements error.
+func (e *answerError) Error() string {
+	return "the answer does not match the API's document: " + e.text
+}
+
+// checkAnswer holds a live answer to the document, where the manifest says so. A JSON
+// body is read for that, and passed on as it came. One that is larger than max_body
+// cannot be checked: it is told, or, where answers are enforced, refused.
+func (g *Gateway) checkAnswer(c *call, res *http.Response) error {
+	if c.api.Answers == manifest.ValidateOff || res.StatusCode == http.StatusSwitchingProtocols {
+		return nil
+	}
+	text, err := answerViolation(c, res)
+	switch {
+	case err != nil:
+		return err
+	case text == "":
+		return nil
+	case c.api.Answers == manifest.ValidateEnforce:
+		_ = res.Body.Close() // it is not passed on
+		return &answerError{text}
+	}
+	g.report(c, &refusal{status: http.StatusBadGateway, code: codeBadGateway, detail: (&answerError{text}).Error()})
+	return nil
+}
+
+// answerViolation says what is wrong with an answer, "" if nothing is.
+func answerViolation(c *call, res *http.Response) (string, error) {
+	types := res.Header["Content-Type"]
+	mediaType := ""
+	if len(types) > 0 {
+		mediaType = types[0]
+	}
+	schema, listed := c.operation.Answer(res.StatusCode, mediaType)
+	switch {
+	case !listed && len(c.operation.ID) > 0 && c.operation.ID != manifest.OtherOperation && res.StatusCode < http.StatusInternalServerError:
+		return "it has no answer of status " + strconv.Itoa(res.StatusCode), nil
+	case schema == nil, c.r.Method == http.MethodHead, !httpx.IsJSON(mediaType):
+		return "", nil
+	case encoded(res.Header["Content-Encoding"]):
+		return "its body is encoded, and cannot be looked at", nil
+	}
+	raw, err := io.ReadAll(io.LimitReader(res.Body, c.maxBody()+1))
+	if err != nil {
+		return "", err
+	}
+	whole := res.Body
+	res.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(raw), whole), whole}
+	if int64(len(raw)) > c.maxBody() {
+		return "its body is larger than max_body, and cannot be looked at", nil
+	}
+	var document any
+	if strictjson.Unmarshal(raw, &document) != nil {
+		return "its body is not one JSON value in UTF-8 with each member once", nil
+	}
+	if v := schema.Check(document); v != nil {
+		return v.String(), nil
+	}
+	return "", nil
+}
+
 // mismatch refuses a request that does not match the document, or, where the
 // manifest says so, lets it pass and tells that it would have been refused: in
 // the access record, in the usage, and among the refusals, of its own surface.
@@ -52,8 +124,16 @@ func (g *Gateway) mismatch(c *call, ref *refusal) error {
 	if c.api.Request.Validate != manifest.ValidateReport {
 		return ref
 	}
-	if c.asked || c.told {
-		return nil
+	if !c.asked {
+		g.report(c, ref)
+	}
+	return nil
+}
+
+// report tells of what passes although it does not match the document.
+func (g *Gateway) report(c *call, ref *refusal) {
+	if c.told {
+		return
 	}
 	c.told = true
 	httpx.Note(c.r.Context(), slog.String("would_refuse", ref.detail))
@@ -63,5 +143,4 @@ func (g *Gateway) mismatch(c *call, ref *refusal) error {
 	}
 	g.Meter.Count(key, g.Now(), 0)
 	g.keep(c, ref, httpx.Trace(c.r.Context()))
-	return nil
 }

@@ -44,6 +44,7 @@ func (l *loader) api(folder string) {
 		Name:      folder,
 		Upstreams: make(map[market.Environment]Upstream),
 		Request:   RequestRules{Validate: ValidateEnforce, Unlisted: RefuseUnlisted},
+		Answers:   ValidateOff,
 		Pages:     make(map[string]string),
 		sums:      make(map[string][32]byte),
 	}}
@@ -68,6 +69,7 @@ func (r *apiReader) manifest(root *strictyaml.Node) {
 		"mock":      func(n *strictyaml.Node) { r.mock = r.fileName(n, "mock") },
 		"upstreams": r.upstreams,
 		"request":   r.request,
+		"answer":    r.answer,
 	})
 	if root.Kind != strictyaml.Map {
 		return
@@ -90,6 +92,9 @@ func (r *apiReader) withoutDocument(root *strictyaml.Node) {
 	r.api.Request.Validate = ValidateOff
 	if root.Get("title") == nil {
 		r.Problem(root, "the manifest has no title and no OpenAPI document that has one; give it a title, or name the document as openapi")
+	}
+	if answer := root.Get("answer"); answer != nil {
+		r.Problem(answer, "answer needs an OpenAPI document to hold answers to; name it as openapi, or take answer out")
 	}
 	if request := root.Get("request"); request != nil && request.Kind == strictyaml.Map && request.Get("validate") != nil {
 		r.Problem(request.Get("validate"), "validate needs an OpenAPI document to hold requests to; name it as openapi, or take validate out")

@@ -52,6 +52,7 @@ type API struct {
 	Document  *openapi.Document // without an operation if there is no OpenAPI document
 	Upstreams map[market.Environment]Upstream
 	Request   RequestRules
+	Answers   Validation // what happens to a live answer that does not match the document; ValidateOff unless the manifest says otherwise
 	Mock      *mock.Rules
 	Pages     map[string]string // Markdown by name: "overview", "changelog", "faq"
 	Source    json.RawMessage   // the OpenAPI document as JSON, to be downloaded; nil: there is none

@@ -194,6 +194,7 @@ func (d *diff) api(name string, was, is **API) {
 			d.line("API %s: upstream of %s has other settings", name, environment)
 		}
 	})
+	changed("validation of answers", string(from.Answers), string(to.Answers))
 	d.request(name, from.Request, to.Request)
 	d.files(name, from, to)
 }

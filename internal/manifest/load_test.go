@@ -150,7 +150,7 @@ func TestEachMistakeIsOneClearLine(t *testing.T) {
 		{"a lifetime that is none", file("products.yaml", products+"- {name: P, title: P, token_lifetime: an hour}"), `products.yaml:3: token_lifetime "an hour" is not a duration; write it as`},
 		{"a folder without a manifest", map[string]*string{"books/manifest.yaml": nil}, `books/manifest.yaml:1: is missing; every folder of a catalogue is an API`},
 		{"a manifest that is a list", api("- a"), `books/manifest.yaml:1: the manifest is a list; it must be a map`},
-		{"a member that is not known", more("basepath: /x"), `books/manifest.yaml:4: the manifest has no member "basepath"; allowed are: base_path, mock, openapi, products, request, summary, title, upstreams`},
+		{"a member that is not known", more("basepath: /x"), `books/manifest.yaml:4: the manifest has no member "basepath"; allowed are: answer, base_path, mock, openapi, products, request, summary, title, upstreams`},
 		{"a member of the wrong type", more("title: [a]"), `books/manifest.yaml:4: title is a list; it must be a text`},
 		{"a member twice", more("products: [P_Two]"), `books/manifest.yaml:4: the key "products" stands here for the second time; the first is in line 2`},
 		{"no base path", api("products: [P_One]\nopenapi: openapi.yaml"), `books/manifest.yaml:1: the manifest has no member "base_path"`},

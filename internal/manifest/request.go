@@ -25,7 +25,7 @@ var (
 func (r *apiReader) request(n *strictyaml.Node) {
 	rules := &r.api.Request
 	r.Map(n, "request", strictyaml.Fields{
-		"validate":      r.validate,
+		"validate":      r.validation(&rules.Validate),
 		"max_body":      r.maxBody,
 		"tin":           r.tin,
 		"submitter":     r.submitter,
@@ -92,12 +92,19 @@ func (r *apiReader) unlisted(n *strictyaml.Node) {
 	}
 }
 
-func (r *apiReader) validate(n *strictyaml.Node) {
-	switch v := Validation(n.Scalar); {
-	case n.Kind == strictyaml.Text && (v == ValidateOff || v == ValidateReport || v == ValidateEnforce):
-		r.api.Request.Validate = v
-	default:
-		r.Problem(n, "validate is %q; it must be %q, %q or %q", n.Scalar, ValidateEnforce, ValidateReport, ValidateOff)
+// answer reads what is checked of an answer.
+func (r *apiReader) answer(n *strictyaml.Node) {
+	r.Map(n, "answer", strictyaml.Fields{"validate": r.validation(&r.api.Answers)})
+}
+
+func (r *apiReader) validation(to *Validation) func(*strictyaml.Node) {
+	return func(n *strictyaml.Node) {
+		switch v := Validation(n.Scalar); {
+		case n.Kind == strictyaml.Text && (v == ValidateOff || v == ValidateReport || v == ValidateEnforce):
+			*to = v
+		default:
+			r.Problem(n, "validate is %q; it must be %q, %q or %q", n.Scalar, ValidateEnforce, ValidateReport, ValidateOff)
+		}
 	}
 }
 

@@ -1,7 +1,11 @@
 package e2e_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -90,4 +94,66 @@ func TestAReportTellsWhatWouldHaveBeenRefused(t *testing.T) {
 		}
 		return false
 	})
+}
+
+func TestAnswersAreHeldToTheDocument(t *testing.T) {
+	s := start(t)
+	e := s.Environments["production"]
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		status, body, _ := strings.Cut(r.URL.Query().Get("say"), " ")
+		code, _ := strconv.Atoi(status)
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(upstream.Close)
+	apply := func(validate string) {
+		s.applyAlso(map[string]string{
+			"said/manifest.yaml": "base_path: /said\nproducts: [MN_Product_Eligibility_v3]\nopenapi: openapi.yaml\n" +
+				"upstreams: {production: {url: \"" + upstream.URL + "\"}}\nrequest: {max_body: 1KiB}\nanswer: {validate: " + validate + "}\n",
+			"said/openapi.yaml": `openapi: 3.1.0
+info: {title: Said, version: v1}
+paths:
+  /it:
+    get:
+      operationId: it
+      responses:
+        '200': {description: ok, content: {application/json: {schema: {type: object, required: [title], properties: {title: {type: string}}}}}}
+        4XX: {description: no, content: {application/json: {schema: {type: object}}}}
+`,
+		})
+	}
+	token := s.token(e)
+	get := func(say string) answer {
+		return s.call(apiCall{Method: "GET", URL: e.URL + "/said/it?say=" + url.QueryEscape(say)}, token, nil)
+	}
+	long := `200 {"title":"` + strings.Repeat("x", 2000) + `"}`
+	bad := map[string]string{
+		`200 {"title":7}`: "/title must be a text", `200 {}`: "/title is required", `200 {"title":"a","title":"b"}`: "each member once",
+		`201 {"title":"a"}`: "no answer of status 201", long: "larger than max_body",
+	}
+	good := []string{`200 {"title":"a"}`, `404 {}`, `500 whatever`}
+	for _, validate := range []string{"enforce", "report", "off"} {
+		apply(validate)
+		for _, say := range good {
+			_, body, _ := strings.Cut(say, " ")
+			if a := get(say); string(a.body) != body || !strings.HasPrefix(say, strconv.Itoa(a.status)) {
+				t.Errorf("%s: %s became %d %s", validate, say, a.status, a.body)
+			}
+		}
+		for say, reason := range bad {
+			a := get(say)
+			_, body, _ := strings.Cut(say, " ")
+			if refused := a.status == http.StatusBadGateway; refused != (validate == "enforce") || !refused && string(a.body) != body {
+				t.Errorf("%s: %.40s became %d %.60s", validate, say, a.status, a.body)
+			}
+			if validate == "off" {
+				continue
+			}
+			why, err := s.operator().Refusal(t.Context(), a.header.Get("X-Trace-Id"))
+			if err != nil || !strings.Contains(why.Reason, reason) {
+				t.Errorf("%s: %.40s is told as %+v, %v", validate, say, why, err)
+			}
+		}
+	}
 }
