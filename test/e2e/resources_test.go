@@ -275,7 +275,7 @@ func TestProtectedResourcesAreDescribed(t *testing.T) {
 	}
 	for _, tt := range tests {
 		tt.want["tls_client_certificate_bound_access_tokens"] = true
-		tt.want["dpop_signing_alg_values_supported"] = []any{"RS256", "ES256", "EdDSA", "PS256", "RS384", "RS512", "PS384", "PS512", "ES384"}
+		tt.want["dpop_signing_alg_values_supported"] = []any{"RS256", "ES256", "EdDSA", "Ed25519", "PS256", "RS384", "RS512", "PS384", "PS512", "ES384"}
 		a := s.do("GET", at+tt.path, nil, "")
 		if a.status != http.StatusOK || a.header.Get("Content-Type") != "application/json" {
 			t.Errorf("RFC 9728 3.2: %q: %d %v", tt.path, a.status, a.header)
