@@ -25,7 +25,7 @@ const (
 const ClientCredentials = "client_credentials"
 
 // JWTBearer is the one client_assertion_type taken (RFC 7523 §2.2).
-const JWTBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+const JWTBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" //nolint:gosec // a name, no secret
 
 // BearerError is the `error` parameter of a WWW-Authenticate challenge
 // (RFC 6750 §3.1).
