@@ -121,15 +121,7 @@ func (s *Sets) Keys(ctx context.Context, target, kid string) ([]*jose.Key, error
 		defer e.mu.Unlock()
 		return s.known(e)
 	}
-	done := s.start(e)
-	e.mu.Unlock()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return s.known(e)
+	return s.await(ctx, e)
 }
 
 // Kept is Keys for those who ask all the time: what is remembered is gone by up to
@@ -155,6 +147,12 @@ func (s *Sets) Kept(ctx context.Context, target, kid string) ([]*jose.Key, error
 		defer e.mu.Unlock()
 		return s.known(e)
 	}
+	return s.await(ctx, e)
+}
+
+// await reads a set, waits for that as long as ctx lasts, and returns what is known
+// then. The caller holds e.mu, which is free afterwards.
+func (s *Sets) await(ctx context.Context, e *set) ([]*jose.Key, error) {
 	done := s.start(e)
 	e.mu.Unlock()
 	select {
