@@ -89,34 +89,26 @@ func given[T any](cmd *cobra.Command, flag string, value T) *T {
 func (p *Program) appCreate() *cobra.Command {
 	var f appFlags
 	var org, environment string
-	cmd := p.verb("create NAME", "Add an app; it has no secret yet",
+	cmd := operation(p, "create NAME", "Add an app; it has no secret yet",
 		`  sallyport app create claims --org "Acme Health" --environment sandbox --email dev@example.com
-  sallyport credential create claims --org "Acme Health"`,
-		func(cmd *cobra.Command, args []string) error {
+  sallyport credential create claims --org "Acme Health"`, appMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (a api.App, err error) {
 			lifetime, err := seconds("token-lifetime", f.lifetime)
 			if err != nil {
-				return err
+				return a, err
 			}
 			window, err := secondsIf(cmd, "reuse-window", f.window)
 			if err != nil {
-				return err
-			}
-			m, err := p.management()
-			if err != nil {
-				return err
+				return a, err
 			}
 			id, err := findOrg(cmd.Context(), m, org)
 			if err != nil {
-				return err
+				return a, err
 			}
-			a, err := m.CreateApp(cmd.Context(), api.NewApp{
+			return m.CreateApp(cmd.Context(), api.NewApp{
 				Org: id, Environment: environment, Name: args[0], DeveloperEmail: f.email, Products: f.products,
 				TokenLifetime: lifetime, ReuseWindow: window, Binding: f.binding, Oversees: f.oversees,
 			})
-			if err != nil {
-				return err
-			}
-			return p.answer(a, appMembers(a))
 		})
 	f.add(cmd)
 	cmd.Flags().StringVar(&org, "org", "", "`ORG` that it belongs to: id or name")
@@ -142,21 +134,14 @@ const withinOrg = "`ORG` that the app belongs to, id or name, if other apps have
 
 func (p *Program) appList() *cobra.Command {
 	var org string
-	cmd := p.verb("list", "List apps", `  sallyport app list --org "Acme Health"`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	cmd := operation(p, "list", "List apps", `  sallyport app list --org "Acme Health"`, items(appTable),
+		func(cmd *cobra.Command, m *client.Management, _ []string) (list api.List[api.App], err error) {
 			id, err := findOrg(cmd.Context(), m, org)
 			if err != nil {
-				return err
+				return list, err
 			}
 			all, err := client.All(func(page api.Page) (api.List[api.App], error) { return m.Apps(cmd.Context(), id, page) })
-			if err != nil {
-				return err
-			}
-			return p.answer(api.List[api.App]{Items: all}, appTable(all...))
+			return api.List[api.App]{Items: all}, err
 		})
 	orgFlag(cmd, &org, "only those of this `ORG`: id or name")
 	return cmd
@@ -164,68 +149,50 @@ func (p *Program) appList() *cobra.Command {
 
 func (p *Program) appShow() *cobra.Command {
 	var org string
-	cmd := p.verb("show APP", "Show an app", `  sallyport app show claims --org "Acme Health"`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	cmd := operation(p, "show APP", "Show an app", `  sallyport app show claims --org "Acme Health"`, appMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (a api.App, err error) {
 			id, err := findApp(cmd.Context(), m, org, args[0])
 			if err != nil {
-				return err
+				return a, err
 			}
-			a, err := m.App(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			return p.answer(a, appMembers(a))
+			return m.App(cmd.Context(), id)
 		})
 	orgFlag(cmd, &org, withinOrg)
 	return cmd
 }
 
 // patchApp changes the app that text names.
-func (p *Program) patchApp(cmd *cobra.Command, org, text string, patch api.AppPatch) error {
-	m, err := p.management()
-	if err != nil {
-		return err
-	}
+func (p *Program) patchApp(cmd *cobra.Command, m *client.Management, org, text string, patch api.AppPatch) (a api.App, err error) {
 	id, err := findApp(cmd.Context(), m, org, text)
 	if err != nil {
-		return err
+		return a, err
 	}
 	update := func(force bool) (api.App, error) {
 		patch.Force = force
 		return m.UpdateApp(cmd.Context(), id, patch)
 	}
-	var a api.App
-	if cmd.Flags().Lookup("force") != nil {
-		a, err = unlessInUse(p, cmd, update)
-	} else {
-		a, err = update(false)
+	if cmd.Flags().Lookup("force") == nil {
+		return update(false)
 	}
-	if err != nil {
-		return err
-	}
-	return p.answer(a, appMembers(a))
+	return unlessInUse(p, cmd, update)
 }
 
 func (p *Program) appUpdate() *cobra.Command {
 	var f appFlags
 	var org string
-	cmd := p.verb("update APP", "Change an app's settings",
+	cmd := operation(p, "update APP", "Change an app's settings",
 		`  sallyport app update claims --org "Acme Health" --token-lifetime 2h
-  sallyport app update claims --product MN_Product_Eligibility_v3`,
-		func(cmd *cobra.Command, args []string) error {
+  sallyport app update claims --product MN_Product_Eligibility_v3`, appMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (a api.App, err error) {
 			lifetime, err := secondsIf(cmd, "token-lifetime", f.lifetime)
 			if err != nil {
-				return err
+				return a, err
 			}
 			window, err := secondsIf(cmd, "reuse-window", f.window)
 			if err != nil {
-				return err
+				return a, err
 			}
-			return p.patchApp(cmd, org, args[0], api.AppPatch{
+			return p.patchApp(cmd, m, org, args[0], api.AppPatch{
 				Name: given(cmd, "name", f.name), DeveloperEmail: given(cmd, "email", f.email),
 				Products: given(cmd, "product", f.products), TokenLifetime: lifetime, ReuseWindow: window,
 				Binding: given(cmd, "binding", f.binding), Oversees: given(cmd, "oversees", f.oversees),
@@ -241,9 +208,9 @@ func (p *Program) appUpdate() *cobra.Command {
 func (p *Program) appState(use, short, state string) *cobra.Command {
 	var org string
 	verb := use[:len(use)-len(" APP")]
-	cmd := p.verb(use, short, `  sallyport app `+verb+` claims --org "Acme Health"`,
-		func(cmd *cobra.Command, args []string) error {
-			return p.patchApp(cmd, org, args[0], api.AppPatch{State: &state})
+	cmd := operation(p, use, short, `  sallyport app `+verb+` claims --org "Acme Health"`, appMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (api.App, error) {
+			return p.patchApp(cmd, m, org, args[0], api.AppPatch{State: &state})
 		})
 	if state == "disabled" {
 		forceFlag(cmd)
@@ -254,16 +221,9 @@ func (p *Program) appState(use, short, state string) *cobra.Command {
 
 func (p *Program) appDelete() *cobra.Command {
 	var org string
-	cmd := p.verb("delete APP", "Delete an app with its credentials; its tokens die with it",
+	cmd := p.manage("delete APP", "Delete an app with its credentials; its tokens die with it",
 		`  sallyport app delete claims --org "Acme Health" --yes`,
-		func(cmd *cobra.Command, args []string) error {
-			if err := p.confirm(cmd, "Delete the app "+args[0]+" with its credentials?"); err != nil {
-				return err
-			}
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+		func(cmd *cobra.Command, m *client.Management, args []string) error {
 			id, err := findApp(cmd.Context(), m, org, args[0])
 			if err != nil {
 				return err
@@ -275,21 +235,21 @@ func (p *Program) appDelete() *cobra.Command {
 			return p.did("deleted %s", id)
 		})
 	orgFlag(cmd, &org, withinOrg)
-	yesFlag(cmd)
+	p.asksFirst(cmd, func(args []string) string { return "Delete the app " + args[0] + " with its credentials?" })
 	forceFlag(cmd)
 	return cmd
 }
 
 func (p *Program) appNotBefore() *cobra.Command {
 	var org string
-	cmd := p.verb("not-before APP WHEN", "Revoke an app's tokens that were issued before a moment",
-		`  sallyport app not-before claims now`,
-		func(cmd *cobra.Command, args []string) error {
+	cmd := operation(p, "not-before APP WHEN", "Revoke an app's tokens that were issued before a moment",
+		`  sallyport app not-before claims now`, appMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (a api.App, err error) {
 			second, err := epoch(args[1])
 			if err != nil {
-				return err
+				return a, err
 			}
-			return p.patchApp(cmd, org, args[0], api.AppPatch{NotBefore: &second})
+			return p.patchApp(cmd, m, org, args[0], api.AppPatch{NotBefore: &second})
 		})
 	orgFlag(cmd, &org, withinOrg)
 	return cmd

@@ -139,12 +139,8 @@ func readFolder(dir string) (map[string]string, error) {
 }
 
 func (p *Program) catalogShow() *cobra.Command {
-	return p.verb("show", "Show the catalogue in force", `  sallyport catalog show`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	return p.manage("show", "Show the catalogue in force", `  sallyport catalog show`,
+		func(cmd *cobra.Command, m *client.Management, _ []string) error {
 			c, err := m.Catalog(cmd.Context())
 			if err != nil {
 				return err
@@ -165,12 +161,8 @@ func (p *Program) catalogShow() *cobra.Command {
 
 func (p *Program) catalogHistory() *cobra.Command {
 	var limit int
-	cmd := p.verb("history", "List the catalogues applied so far", `  sallyport catalog history`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	cmd := p.manage("history", "List the catalogues applied so far", `  sallyport catalog history`,
+		func(cmd *cobra.Command, m *client.Management, _ []string) error {
 			all, err := m.CatalogHistory(cmd.Context(), limit)
 			if err != nil {
 				return err

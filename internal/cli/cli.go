@@ -11,6 +11,10 @@
 // never an argument, and is printed once, by the command that made it; a command
 // that takes something away asks first, or wants --yes.
 //
+// To write a command: one operation of the management API is made by [operation],
+// more than one by [Program.manage], and what needs none by [Program.verb]; with
+// [Program.asksFirst] it asks before it takes something away.
+//
 // What it does not do: hold rules of its own. They are the market's.
 package cli
 
@@ -25,6 +29,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 // The exit codes.
@@ -201,6 +208,38 @@ func (p *Program) verb(use, short, example string, run func(cmd *cobra.Command, 
 			return nil
 		},
 	}
+}
+
+// manage returns a verb that does something by the management API.
+func (p *Program) manage(use, short, example string, do func(cmd *cobra.Command, m *client.Management, args []string) error) *cobra.Command {
+	return p.verb(use, short, example, func(cmd *cobra.Command, args []string) error {
+		m, err := p.management()
+		if err != nil {
+			return err
+		}
+		return do(cmd, m, args)
+	})
+}
+
+// operation returns a verb that is one operation of the management API; its answer is
+// shown to people as the table that shown makes of it.
+func operation[T any](p *Program, use, short, example string, shown func(T) table,
+	do func(cmd *cobra.Command, m *client.Management, args []string) (T, error),
+) *cobra.Command {
+	return p.manage(use, short, example, func(cmd *cobra.Command, m *client.Management, args []string) error {
+		answer, err := do(cmd, m, args)
+		if err != nil {
+			return err
+		}
+		return p.answer(answer, shown(answer))
+	})
+}
+
+// one and items make of a table of several things that of one, and that of a list.
+func one[T any](of func(...T) table) func(T) table { return func(thing T) table { return of(thing) } }
+
+func items[T any](of func(...T) table) func(api.List[T]) table {
+	return func(list api.List[T]) table { return of(list.Items...) }
 }
 
 // complete lets a shell complete a flag from fixed words.

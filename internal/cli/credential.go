@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) credentialCommand() *cobra.Command {
@@ -42,14 +43,14 @@ func yesNo(b bool) string {
 func (p *Program) credentialCreate() *cobra.Command {
 	var org, expires, publicKey, certificate string
 	var in api.NewCredential
-	cmd := p.verb("create APP", "Make a client secret, which is shown only now; or add a key or a certificate",
+	cmd := p.manage("create APP", "Make a client secret, which is shown only now; or add a key or a certificate",
 		`  sallyport credential create claims --org "Acme Health" --label "build server" --expires 90d
   sallyport credential create claims -o json > secret.json
   sallyport credential create claims --public-key public.pem
   sallyport credential create claims --jwks-uri https://client.example/jwks.json
   sallyport credential create claims --certificate client.pem
   sallyport credential create claims --certified-name san_dns:client.example`,
-		func(cmd *cobra.Command, args []string) error {
+		func(cmd *cobra.Command, m *client.Management, args []string) error {
 			var err error
 			if in.Expires, err = p.moment(expires); err != nil {
 				return err
@@ -58,10 +59,6 @@ func (p *Program) credentialCreate() *cobra.Command {
 				return err
 			}
 			if in.Certificate, err = textOf(certificate); err != nil {
-				return err
-			}
-			m, err := p.management()
-			if err != nil {
 				return err
 			}
 			app, err := findApp(cmd.Context(), m, org, args[0])
@@ -125,50 +122,31 @@ func textOf(file string) (string, error) {
 }
 
 func (p *Program) credentialExpire() *cobra.Command {
-	cmd := p.verb("expire CREDENTIAL WHEN", "Move the moment at which a credential stops to work; its tokens live on",
+	cmd := operation(p, "expire CREDENTIAL WHEN", "Move the moment at which a credential stops to work; its tokens live on",
 		`  sallyport credential expire cred_7k2m4x6d3c5b7a2e4f6g3h5j7q 7d
-  sallyport credential expire cred_7k2m4x6d3c5b7a2e4f6g3h5j7q never`,
-		func(cmd *cobra.Command, args []string) error {
+  sallyport credential expire cred_7k2m4x6d3c5b7a2e4f6g3h5j7q never`, credentialMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (c api.Credential, err error) {
 			at, err := p.moment(args[1])
 			if err != nil {
-				return err
+				return c, err
 			}
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			c, err := unlessInUse(p, cmd, func(force bool) (api.Credential, error) {
+			return unlessInUse(p, cmd, func(force bool) (api.Credential, error) {
 				return m.ExpireCredential(cmd.Context(), args[0], api.CredentialPatch{Expires: &api.Expiry{Time: at}, Force: force})
 			})
-			if err != nil {
-				return err
-			}
-			return p.answer(c, credentialMembers(c))
 		})
 	forceFlag(cmd)
 	return cmd
 }
 
 func (p *Program) credentialRevoke() *cobra.Command {
-	cmd := p.verb("revoke CREDENTIAL", "End a credential at once, and every token that it got",
-		`  sallyport credential revoke cred_7k2m4x6d3c5b7a2e4f6g3h5j7q --yes`,
-		func(cmd *cobra.Command, args []string) error {
-			if err := p.confirm(cmd, "Revoke "+args[0]+" and every token that it got?"); err != nil {
-				return err
-			}
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			c, err := unlessInUse(p, cmd, func(force bool) (api.Credential, error) {
+	cmd := operation(p, "revoke CREDENTIAL", "End a credential at once, and every token that it got",
+		`  sallyport credential revoke cred_7k2m4x6d3c5b7a2e4f6g3h5j7q --yes`, credentialMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (api.Credential, error) {
+			return unlessInUse(p, cmd, func(force bool) (api.Credential, error) {
 				return m.RevokeCredential(cmd.Context(), args[0], api.CredentialRevocation{Force: force})
 			})
-			if err != nil {
-				return err
-			}
-			return p.answer(c, credentialMembers(c))
 		})
-	yesFlag(cmd)
+	p.asksFirst(cmd, func(args []string) string { return "Revoke " + args[0] + " and every token that it got?" })
 	forceFlag(cmd)
 	return cmd
 }

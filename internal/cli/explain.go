@@ -9,20 +9,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) explainCommand() *cobra.Command {
 	var c api.Call
 	var token, body string
-	cmd := p.verb("explain TRACE", "Say why a call was refused, or what would become of one",
+	cmd := p.manage("explain TRACE", "Say why a call was refused, or what would become of one",
 		`  sallyport explain 4bf92f3577b34da6a3ce929d0e0e4736
   sallyport explain GET https://sandbox.example.com/claims/v3/healthcheck --token token.txt
   sallyport explain POST /claims/v3 --environment production --token - --header providerTaxId:123456789 --data claim.json`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+		func(cmd *cobra.Command, m *client.Management, args []string) (err error) {
 			if len(args) == 1 {
 				return p.why(cmd, m, args)
 			}

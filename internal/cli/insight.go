@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"context"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) auditCommand() *cobra.Command {
@@ -14,14 +16,10 @@ func (p *Program) auditCommand() *cobra.Command {
 
 func (p *Program) auditList() *cobra.Command {
 	var f api.AuditFilter
-	cmd := p.verb("list", "List what was done, newest first",
+	cmd := p.manage("list", "List what was done, newest first",
 		`  sallyport audit list --org "Acme Health"
   sallyport audit list --kind credential --limit 20`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+		func(cmd *cobra.Command, m *client.Management, _ []string) (err error) {
 			if f.Org, err = findOrg(cmd.Context(), m, f.Org); err != nil {
 				return err
 			}
@@ -33,18 +31,13 @@ func (p *Program) auditList() *cobra.Command {
 			for _, r := range page.Items {
 				t.add(when(r.At), r.Actor.Kind+" "+r.Actor.ID, r.Actor.From, r.Action, r.Kind, r.ID, string(r.Detail))
 			}
-			if err := p.answer(page, t); err != nil {
-				return err
-			}
-			p.more(page.Next)
-			return nil
+			return answerPage(p, page, t)
 		})
 	orgFlag(cmd, &f.Org, "only about this `ORG`: id or name")
 	flags := cmd.Flags()
 	flags.StringVar(&f.Kind, "kind", "", "only about things of this `KIND`, such as app or credential")
 	flags.StringVar(&f.ID, "id", "", "only about the thing with this `ID`")
-	flags.StringVar(&f.Page.After, "after", "", "go on after this `CURSOR`")
-	flags.IntVar(&f.Page.Limit, "limit", 100, "at most `N`")
+	pageFlags(cmd, &f.Page)
 	complete(cmd, "kind", "organization", "app", "credential", "product", "subscription", "tin", "submitter", "catalog",
 		"keys", "revocation", "platform", "operator_token", "node")
 	return cmd
@@ -52,31 +45,15 @@ func (p *Program) auditList() *cobra.Command {
 
 func (p *Program) usageCommand() *cobra.Command {
 	var f api.UsageFilter
-	var app, from, to string
+	var only spanFlags
 	var total bool
-	cmd := p.verb("usage", "Count calls and tokens, by hour; of the last day, unless you say",
+	cmd := p.manage("usage", "Count calls and tokens, by hour; of the last day, unless you say",
 		`  sallyport usage --org "Acme Health" --from 7d
   sallyport usage --org "Acme Health" --from 30d --total
   sallyport usage --environment production --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z -o json`,
-		func(cmd *cobra.Command, _ []string) error {
-			var err error
-			if f.From, err = p.past("from", from); err != nil {
+		func(cmd *cobra.Command, m *client.Management, _ []string) (err error) {
+			if f.From, f.To, f.Org, f.App, err = only.read(cmd.Context(), p, m); err != nil {
 				return err
-			}
-			if f.To, err = p.past("to", to); err != nil {
-				return err
-			}
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			if f.Org, err = findOrg(cmd.Context(), m, f.Org); err != nil {
-				return err
-			}
-			if app != "" {
-				if f.App, err = findApp(cmd.Context(), m, f.Org, app); err != nil {
-					return err
-				}
 			}
 			if total {
 				f.By = "total"
@@ -91,14 +68,36 @@ func (p *Program) usageCommand() *cobra.Command {
 			}
 			return p.answer(all, t)
 		})
-	orgFlag(cmd, &f.Org, "only of this `ORG`: id or name")
+	only.add(cmd)
 	environmentFlag(cmd, &f.Environment, "only of this `ENVIRONMENT`")
-	flags := cmd.Flags()
-	flags.StringVar(&app, "app", "", "only of this `APP`: id or name")
-	flags.StringVar(&from, "from", "", "not before this `TIME`, or how long ago, such as 7d")
-	flags.StringVar(&to, "to", "", "before this `TIME`, or how long ago")
-	flags.BoolVar(&total, "total", false, "add the hours up")
+	cmd.Flags().BoolVar(&total, "total", false, "add the hours up")
 	return cmd
+}
+
+// spanFlags narrow what was counted or kept: whose it is, and from when.
+type spanFlags struct{ org, app, from, to string }
+
+func (f *spanFlags) add(cmd *cobra.Command) {
+	orgFlag(cmd, &f.org, "only of this `ORG`: id or name")
+	flags := cmd.Flags()
+	flags.StringVar(&f.app, "app", "", "only of this `APP`: id or name")
+	flags.StringVar(&f.from, "from", "", "not before this `TIME`, or how long ago, such as 7d")
+	flags.StringVar(&f.to, "to", "", "before this `TIME`, or how long ago")
+}
+
+// read returns both bounds of the time, and the ids of the organization and the app.
+func (f *spanFlags) read(ctx context.Context, p *Program, m *client.Management) (from, to time.Time, org, app string, err error) {
+	if from, err = p.past("from", f.from); err != nil {
+		return from, to, "", "", err
+	}
+	if to, err = p.past("to", f.to); err != nil {
+		return from, to, "", "", err
+	}
+	if org, err = findOrg(ctx, m, f.org); err != nil || f.app == "" {
+		return from, to, org, "", err
+	}
+	app, err = findApp(ctx, m, org, f.app)
+	return from, to, org, app, err
 }
 
 func mean(u api.UsageRow) string {

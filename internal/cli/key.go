@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) keyCommand() *cobra.Command {
@@ -36,17 +37,9 @@ func activates(k api.Key) string {
 
 func (p *Program) keyList() *cobra.Command {
 	var environment string
-	cmd := p.verb("list", "List signing keys and how far each is in its life", `  sallyport key list --environment sandbox`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			all, err := m.Keys(cmd.Context(), environment)
-			if err != nil {
-				return err
-			}
-			return p.answer(all, keyTable(all.Items...))
+	cmd := operation(p, "list", "List signing keys and how far each is in its life", `  sallyport key list --environment sandbox`, items(keyTable),
+		func(cmd *cobra.Command, m *client.Management, _ []string) (api.List[api.Key], error) {
+			return m.Keys(cmd.Context(), environment)
 		})
 	environmentFlag(cmd, &environment, "only those of this `ENVIRONMENT`")
 	return cmd
@@ -92,21 +85,10 @@ func (p *Program) keyRotate() *cobra.Command {
 }
 
 func (p *Program) keyRevoke() *cobra.Command {
-	cmd := p.verb("revoke KID", "Revoke a signing key, and every token that it signed", `  sallyport key revoke KID --yes`,
-		func(cmd *cobra.Command, args []string) error {
-			if err := p.confirm(cmd, "Revoke the key "+args[0]+" and every token that it signed?"); err != nil {
-				return err
-			}
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			k, err := m.RevokeKey(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return p.answer(k, keyTable(k))
+	cmd := operation(p, "revoke KID", "Revoke a signing key, and every token that it signed", `  sallyport key revoke KID --yes`, one(keyTable),
+		func(cmd *cobra.Command, m *client.Management, args []string) (api.Key, error) {
+			return m.RevokeKey(cmd.Context(), args[0])
 		})
-	yesFlag(cmd)
+	p.asksFirst(cmd, func(args []string) string { return "Revoke the key " + args[0] + " and every token that it signed?" })
 	return cmd
 }

@@ -4,16 +4,14 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) metricsCommand() *cobra.Command {
-	return p.verb("metrics", "Show what the node that answers tells Prometheus", `  sallyport metrics
+	return p.manage("metrics", "Show what the node that answers tells Prometheus", `  sallyport metrics
   sallyport --ready demo.json metrics`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+		func(cmd *cobra.Command, m *client.Management, _ []string) error {
 			text, err := m.Metrics(cmd.Context())
 			if err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) nodeCommand() *cobra.Command {
@@ -22,36 +23,23 @@ func nodeTable(all ...api.Node) table {
 }
 
 func (p *Program) nodeList() *cobra.Command {
-	return p.verb("list", "List the nodes; a new signing key waits for those that may still be serving", `  sallyport node list`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			all, err := m.Nodes(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return p.answer(all, nodeTable(all.Items...))
+	return operation(p, "list", "List the nodes; a new signing key waits for those that may still be serving", `  sallyport node list`, items(nodeTable),
+		func(cmd *cobra.Command, m *client.Management, _ []string) (api.List[api.Node], error) {
+			return m.Nodes(cmd.Context())
 		})
 }
 
 func (p *Program) nodeRemove() *cobra.Command {
-	cmd := p.verb("remove NODE-ID", "Forget a node that has ended without saying so; one that runs comes back by itself",
+	cmd := p.manage("remove NODE-ID", "Forget a node that has ended without saying so; one that runs comes back by itself",
 		`  sallyport node remove node_7k2m4x6d3c5b7a2e4f6g3h5j7q --yes`,
-		func(cmd *cobra.Command, args []string) error {
-			if err := p.confirm(cmd, "Has "+args[0]+" really ended? One that still serves would refuse tokens of a key that it does not hold."); err != nil {
-				return err
-			}
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+		func(cmd *cobra.Command, m *client.Management, args []string) error {
 			if err := m.RemoveNode(cmd.Context(), args[0]); err != nil {
 				return err
 			}
 			return p.did("removed %s", args[0])
 		})
-	yesFlag(cmd)
+	p.asksFirst(cmd, func(args []string) string {
+		return "Has " + args[0] + " really ended? One that still serves would refuse tokens of a key that it does not hold."
+	})
 	return cmd
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) operatorCommand() *cobra.Command {
@@ -23,16 +24,12 @@ func operatorTable(all ...api.OperatorToken) table {
 
 func (p *Program) operatorCreate() *cobra.Command {
 	var expires string
-	cmd := p.verb("create LABEL", "Make an operator token; it is shown only now",
+	cmd := p.manage("create LABEL", "Make an operator token; it is shown only now",
 		`  sallyport operator create "build server" --expires 90d`,
-		func(cmd *cobra.Command, args []string) error {
+		func(cmd *cobra.Command, m *client.Management, args []string) error {
 			in := api.NewOperatorToken{Label: args[0]}
 			var err error
 			if in.Expires, err = p.moment(expires); err != nil {
-				return err
-			}
-			m, err := p.management()
-			if err != nil {
 				return err
 			}
 			o, err := m.CreateOperatorToken(cmd.Context(), in)
@@ -50,31 +47,15 @@ func (p *Program) operatorCreate() *cobra.Command {
 }
 
 func (p *Program) operatorList() *cobra.Command {
-	return p.verb("list", "List operator tokens", `  sallyport operator list`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			all, err := m.OperatorTokens(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return p.answer(all, operatorTable(all.Items...))
+	return operation(p, "list", "List operator tokens", `  sallyport operator list`, items(operatorTable),
+		func(cmd *cobra.Command, m *client.Management, _ []string) (api.List[api.OperatorToken], error) {
+			return m.OperatorTokens(cmd.Context())
 		})
 }
 
 func (p *Program) operatorRevoke() *cobra.Command {
-	return p.verb("revoke TOKEN-ID", "End an operator token", `  sallyport operator revoke op_7k2m4x6d3c5b7a2e4f6g3h5j7q`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			o, err := m.RevokeOperatorToken(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return p.answer(o, operatorTable(o))
+	return operation(p, "revoke TOKEN-ID", "End an operator token", `  sallyport operator revoke op_7k2m4x6d3c5b7a2e4f6g3h5j7q`, one(operatorTable),
+		func(cmd *cobra.Command, m *client.Management, args []string) (api.OperatorToken, error) {
+			return m.RevokeOperatorToken(cmd.Context(), args[0])
 		})
 }

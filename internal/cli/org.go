@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
@@ -27,78 +29,47 @@ func orgMembers(o api.Organization) table {
 }
 
 func (p *Program) orgCreate() *cobra.Command {
-	return p.verb("create NAME", "Add an organization", `  sallyport org create "Acme Health"`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			o, err := m.CreateOrganization(cmd.Context(), api.NewOrganization{Name: args[0]})
-			if err != nil {
-				return err
-			}
-			return p.answer(o, orgMembers(o))
+	return operation(p, "create NAME", "Add an organization", `  sallyport org create "Acme Health"`, orgMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (api.Organization, error) {
+			return m.CreateOrganization(cmd.Context(), api.NewOrganization{Name: args[0]})
 		})
 }
 
 func (p *Program) orgList() *cobra.Command {
-	return p.verb("list", "List organizations", `  sallyport org list
-  sallyport org list -o json`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	return operation(p, "list", "List organizations", `  sallyport org list
+  sallyport org list -o json`, items(orgTable),
+		func(cmd *cobra.Command, m *client.Management, _ []string) (api.List[api.Organization], error) {
 			all, err := client.All(func(page api.Page) (api.List[api.Organization], error) { return m.Organizations(cmd.Context(), page) })
-			if err != nil {
-				return err
-			}
-			return p.answer(api.List[api.Organization]{Items: all}, orgTable(all...))
+			return api.List[api.Organization]{Items: all}, err
 		})
 }
 
 func (p *Program) orgShow() *cobra.Command {
-	return p.verb("show ORG", "Show an organization", `  sallyport org show "Acme Health"
-  sallyport org show org_7k2m4x6d3c5b7a2e4f6g3h5j7q`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	return operation(p, "show ORG", "Show an organization", `  sallyport org show "Acme Health"
+  sallyport org show org_7k2m4x6d3c5b7a2e4f6g3h5j7q`, orgMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (o api.Organization, err error) {
 			id, err := findOrg(cmd.Context(), m, args[0])
 			if err != nil {
-				return err
+				return o, err
 			}
-			o, err := m.Organization(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			return p.answer(o, orgMembers(o))
+			return m.Organization(cmd.Context(), id)
 		})
 }
 
 // patchOrg changes the organization that text names.
-func (p *Program) patchOrg(cmd *cobra.Command, text string, patch api.OrganizationPatch) error {
-	m, err := p.management()
+func patchOrg(ctx context.Context, m *client.Management, text string, patch api.OrganizationPatch) (o api.Organization, err error) {
+	id, err := findOrg(ctx, m, text)
 	if err != nil {
-		return err
+		return o, err
 	}
-	id, err := findOrg(cmd.Context(), m, text)
-	if err != nil {
-		return err
-	}
-	o, err := m.UpdateOrganization(cmd.Context(), id, patch)
-	if err != nil {
-		return err
-	}
-	return p.answer(o, orgMembers(o))
+	return m.UpdateOrganization(ctx, id, patch)
 }
 
 func (p *Program) orgUpdate() *cobra.Command {
 	var name string
-	cmd := p.verb("update ORG", "Rename an organization", `  sallyport org update "Acme Health" --name "Acme Health Inc."`,
-		func(cmd *cobra.Command, args []string) error {
-			return p.patchOrg(cmd, args[0], api.OrganizationPatch{Name: &name})
+	cmd := operation(p, "update ORG", "Rename an organization", `  sallyport org update "Acme Health" --name "Acme Health Inc."`, orgMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (api.Organization, error) {
+			return patchOrg(cmd.Context(), m, args[0], api.OrganizationPatch{Name: &name})
 		})
 	cmd.Flags().StringVar(&name, "name", "", "its new `NAME`")
 	need(cmd, "name")
@@ -106,35 +77,32 @@ func (p *Program) orgUpdate() *cobra.Command {
 }
 
 func (p *Program) orgSuspend() *cobra.Command {
-	cmd := p.verb("suspend ORG", "Stop an organization's tokens and calls everywhere", `  sallyport org suspend "Acme Health" --yes`,
-		func(cmd *cobra.Command, args []string) error {
-			if err := p.confirm(cmd, "Stop all tokens and calls of "+args[0]+"?"); err != nil {
-				return err
-			}
+	cmd := operation(p, "suspend ORG", "Stop an organization's tokens and calls everywhere", `  sallyport org suspend "Acme Health" --yes`, orgMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (api.Organization, error) {
 			state := "suspended"
-			return p.patchOrg(cmd, args[0], api.OrganizationPatch{State: &state})
+			return patchOrg(cmd.Context(), m, args[0], api.OrganizationPatch{State: &state})
 		})
-	yesFlag(cmd)
+	p.asksFirst(cmd, func(args []string) string { return "Stop all tokens and calls of " + args[0] + "?" })
 	return cmd
 }
 
 func (p *Program) orgResume() *cobra.Command {
-	return p.verb("resume ORG", "Let a suspended organization go on", `  sallyport org resume "Acme Health"`,
-		func(cmd *cobra.Command, args []string) error {
+	return operation(p, "resume ORG", "Let a suspended organization go on", `  sallyport org resume "Acme Health"`, orgMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (api.Organization, error) {
 			state := "active"
-			return p.patchOrg(cmd, args[0], api.OrganizationPatch{State: &state})
+			return patchOrg(cmd.Context(), m, args[0], api.OrganizationPatch{State: &state})
 		})
 }
 
 func (p *Program) orgNotBefore() *cobra.Command {
-	return p.verb("not-before ORG WHEN", "Revoke an organization's tokens that were issued before a moment",
+	return operation(p, "not-before ORG WHEN", "Revoke an organization's tokens that were issued before a moment",
 		`  sallyport org not-before "Acme Health" now
-  sallyport org not-before "Acme Health" 2026-01-31T12:00:00Z`,
-		func(cmd *cobra.Command, args []string) error {
+  sallyport org not-before "Acme Health" 2026-01-31T12:00:00Z`, orgMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (api.Organization, error) {
 			second, err := epoch(args[1])
 			if err != nil {
-				return err
+				return api.Organization{}, err
 			}
-			return p.patchOrg(cmd, args[0], api.OrganizationPatch{NotBefore: &second})
+			return patchOrg(cmd.Context(), m, args[0], api.OrganizationPatch{NotBefore: &second})
 		})
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sallyport-dev/sallyport/api"
 	"github.com/sallyport-dev/sallyport/client"
 )
 
@@ -58,6 +59,23 @@ func (p *Program) answer(v any, t table) error {
 	return w.Flush()
 }
 
+// answerPage is answer for a page of a list, and says if it is not the last one.
+func answerPage[T any](p *Program, page api.List[T], t table) error {
+	if err := p.answer(page, t); err != nil {
+		return err
+	}
+	if page.Next != "" && p.flags.output == "table" {
+		p.note("there is more: --after %s", printable(page.Next))
+	}
+	return nil
+}
+
+// pageFlags are the flags that choose a page.
+func pageFlags(cmd *cobra.Command, page *api.Page) {
+	cmd.Flags().StringVar(&page.After, "after", "", "go on after this `CURSOR`")
+	cmd.Flags().IntVar(&page.Limit, "limit", 100, "at most `N`")
+}
+
 // did says what was done when there is nothing to show for it.
 func (p *Program) did(format string, args ...any) error {
 	if p.flags.output == "json" {
@@ -101,6 +119,18 @@ func words(list []string) string { return strings.Join(list, ", ") }
 
 // yesFlag gives a command the flag that answers its question.
 func yesFlag(cmd *cobra.Command) { cmd.Flags().Bool("yes", false, "do it without asking") }
+
+// asksFirst has a command ask before it takes something away, unless --yes is given.
+func (p *Program) asksFirst(cmd *cobra.Command, question func(args []string) string) {
+	yesFlag(cmd)
+	do := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := p.confirm(cmd, question(args)); err != nil {
+			return err
+		}
+		return do(cmd, args)
+	}
+}
 
 // confirm asks whether to do something that cannot be taken back, unless --yes
 // was given.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) productCommand() *cobra.Command {
@@ -71,22 +72,14 @@ func lifetime(s api.Seconds) string {
 func (p *Program) productCreate() *cobra.Command {
 	var title, description string
 	var tokens time.Duration
-	cmd := p.verb("create NAME", "Add a product that no catalogue names",
-		`  sallyport product create MN_Product_Referral_v1 --title Referrals`,
-		func(cmd *cobra.Command, args []string) error {
+	cmd := operation(p, "create NAME", "Add a product that no catalogue names",
+		`  sallyport product create MN_Product_Referral_v1 --title Referrals`, productMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (product api.Product, err error) {
 			s, err := seconds("token-lifetime", tokens)
 			if err != nil {
-				return err
+				return product, err
 			}
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			product, err := m.CreateProduct(cmd.Context(), api.NewProduct{Name: args[0], Title: title, Description: description, TokenLifetime: s})
-			if err != nil {
-				return err
-			}
-			return p.answer(product, productMembers(product))
+			return m.CreateProduct(cmd.Context(), api.NewProduct{Name: args[0], Title: title, Description: description, TokenLifetime: s})
 		})
 	productFlags(cmd, &title, &description, &tokens)
 	need(cmd, "title")
@@ -100,58 +93,30 @@ func productFlags(cmd *cobra.Command, title, description *string, tokens *time.D
 }
 
 func (p *Program) productList() *cobra.Command {
-	return p.verb("list", "List products", `  sallyport product list`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			all, err := m.Products(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return p.answer(all, productTable(all.Items...))
+	return operation(p, "list", "List products", `  sallyport product list`, items(productTable),
+		func(cmd *cobra.Command, m *client.Management, _ []string) (api.List[api.Product], error) {
+			return m.Products(cmd.Context())
 		})
 }
 
 func (p *Program) productShow() *cobra.Command {
-	return p.verb("show PRODUCT", "Show a product", `  sallyport product show MN_Product_Eligibility_v3`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			product, err := m.Product(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return p.answer(product, productMembers(product))
+	return operation(p, "show PRODUCT", "Show a product", `  sallyport product show MN_Product_Eligibility_v3`, productMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (api.Product, error) {
+			return m.Product(cmd.Context(), args[0])
 		})
-}
-
-func (p *Program) patchProduct(cmd *cobra.Command, name string, patch api.ProductPatch) error {
-	m, err := p.management()
-	if err != nil {
-		return err
-	}
-	product, err := m.UpdateProduct(cmd.Context(), name, patch)
-	if err != nil {
-		return err
-	}
-	return p.answer(product, productMembers(product))
 }
 
 func (p *Program) productUpdate() *cobra.Command {
 	var title, description string
 	var tokens time.Duration
-	cmd := p.verb("update PRODUCT", "Change a product that no catalogue names",
-		`  sallyport product update MN_Product_Referral_v1 --token-lifetime 1h`,
-		func(cmd *cobra.Command, args []string) error {
+	cmd := operation(p, "update PRODUCT", "Change a product that no catalogue names",
+		`  sallyport product update MN_Product_Referral_v1 --token-lifetime 1h`, productMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (api.Product, error) {
 			s, err := secondsIf(cmd, "token-lifetime", tokens)
 			if err != nil {
-				return err
+				return api.Product{}, err
 			}
-			return p.patchProduct(cmd, args[0], api.ProductPatch{
+			return m.UpdateProduct(cmd.Context(), args[0], api.ProductPatch{
 				Title: given(cmd, "title", title), Description: given(cmd, "description", description), TokenLifetime: s,
 			})
 		})
@@ -162,8 +127,8 @@ func (p *Program) productUpdate() *cobra.Command {
 
 func (p *Program) productState(use, short, state string) *cobra.Command {
 	verb := use[:len(use)-len(" PRODUCT")]
-	return p.verb(use, short, `  sallyport product `+verb+` MN_Product_Eligibility_v2`,
-		func(cmd *cobra.Command, args []string) error {
-			return p.patchProduct(cmd, args[0], api.ProductPatch{State: &state})
+	return operation(p, use, short, `  sallyport product `+verb+` MN_Product_Eligibility_v2`, productMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (api.Product, error) {
+			return m.UpdateProduct(cmd.Context(), args[0], api.ProductPatch{State: &state})
 		})
 }

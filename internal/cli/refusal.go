@@ -19,19 +19,12 @@ func (p *Program) refusalCommand() *cobra.Command {
 
 func (p *Program) refusalList() *cobra.Command {
 	var f api.RefusalFilter
-	var app, from, to string
-	cmd := p.verb("list", "List what was refused, newest first",
+	var only spanFlags
+	cmd := p.manage("list", "List what was refused, newest first",
 		`  sallyport refusal list --org "Acme Health" --from 24h
   sallyport refusal list --surface token --code invalid_client --environment production`,
-		func(cmd *cobra.Command, _ []string) (err error) {
-			if f.From, f.To, err = p.span(from, to); err != nil {
-				return err
-			}
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			if f.Org, f.App, err = findOwner(cmd.Context(), m, f.Org, app); err != nil {
+		func(cmd *cobra.Command, m *client.Management, _ []string) (err error) {
+			if f.From, f.To, f.Org, f.App, err = only.read(cmd.Context(), p, m); err != nil {
 				return err
 			}
 			page, err := m.Refusals(cmd.Context(), f)
@@ -42,51 +35,18 @@ func (p *Program) refusalList() *cobra.Command {
 			for _, r := range page.Items {
 				t.add(when(r.At), r.TraceID, r.Environment, r.Surface, number(r.Status), r.Code, r.Reason)
 			}
-			if err := p.answer(page, t); err != nil {
-				return err
-			}
-			p.more(page.Next)
-			return nil
+			return answerPage(p, page, t)
 		})
-	orgFlag(cmd, &f.Org, "only of this `ORG`: id or name")
+	only.add(cmd)
 	environmentFlag(cmd, &f.Environment, "only of this `ENVIRONMENT`")
 	flags := cmd.Flags()
-	flags.StringVar(&app, "app", "", "only of this `APP`: id or name")
 	flags.StringVar(&f.Credential, "credential", "", "only of the credential with this `ID`")
 	flags.StringVar(&f.Surface, "surface", "", "only this `SURFACE`: token, call or report (passed by validate: report)")
 	flags.StringVar(&f.Code, "code", "", "only what was answered with this error `CODE`, such as invalid_client")
 	flags.StringVar(&f.Trace, "trace", "", "only what has this `TRACE` id")
-	flags.StringVar(&from, "from", "", "not before this `TIME`, or how long ago, such as 7d")
-	flags.StringVar(&to, "to", "", "before this `TIME`, or how long ago")
-	flags.StringVar(&f.Page.After, "after", "", "go on after this `CURSOR`")
-	flags.IntVar(&f.Page.Limit, "limit", 100, "at most `N`")
+	pageFlags(cmd, &f.Page)
 	complete(cmd, "surface", "token", "call")
 	return cmd
-}
-
-// more says that a page is not the last one.
-func (p *Program) more(next string) {
-	if next != "" && p.flags.output == "table" {
-		p.note("there is more: --after %s", printable(next))
-	}
-}
-
-// span reads both bounds of the past.
-func (p *Program) span(from, to string) (begin, end time.Time, err error) {
-	if begin, err = p.past("from", from); err != nil {
-		return begin, end, err
-	}
-	end, err = p.past("to", to)
-	return begin, end, err
-}
-
-// findOwner finds the organization and the app that a command is limited to.
-func findOwner(ctx context.Context, m *client.Management, org, app string) (orgID, appID string, err error) {
-	if orgID, err = findOrg(ctx, m, org); err != nil || app == "" {
-		return orgID, "", err
-	}
-	appID, err = findApp(ctx, m, orgID, app)
-	return orgID, appID, err
 }
 
 // why says why something was refused.

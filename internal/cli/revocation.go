@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) notBeforeCommand() *cobra.Command {
@@ -24,40 +25,24 @@ func notBeforeTable(all ...api.NotBefore) table {
 }
 
 func (p *Program) notBeforeSet() *cobra.Command {
-	cmd := p.verb("set LEVEL WHEN", "Revoke every token of a level that was issued before a moment",
+	cmd := operation(p, "set LEVEL WHEN", "Revoke every token of a level that was issued before a moment",
 		`  sallyport not-before set sandbox now
-  sallyport not-before set platform 2026-01-31T12:00:00Z`,
-		func(cmd *cobra.Command, args []string) error {
+  sallyport not-before set platform 2026-01-31T12:00:00Z`, one(notBeforeTable),
+		func(cmd *cobra.Command, m *client.Management, args []string) (n api.NotBefore, err error) {
 			second, err := epoch(args[1])
 			if err != nil {
-				return err
+				return n, err
 			}
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			n, err := m.SetNotBefore(cmd.Context(), args[0], second)
-			if err != nil {
-				return err
-			}
-			return p.answer(n, notBeforeTable(n))
+			return m.SetNotBefore(cmd.Context(), args[0], second)
 		})
 	cmd.ValidArgsFunction = cobra.FixedCompletions([]string{"platform", "sandbox", "production"}, cobra.ShellCompDirectiveNoFileComp)
 	return cmd
 }
 
 func (p *Program) notBeforeShow() *cobra.Command {
-	return p.verb("show", "Show the not-before of the platform and of every environment", `  sallyport not-before show`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			all, err := m.NotBefores(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return p.answer(all, notBeforeTable(all.Items...))
+	return operation(p, "show", "Show the not-before of the platform and of every environment", `  sallyport not-before show`, items(notBeforeTable),
+		func(cmd *cobra.Command, m *client.Management, _ []string) (api.List[api.NotBefore], error) {
+			return m.NotBefores(cmd.Context())
 		})
 }
 
@@ -69,16 +54,12 @@ func (p *Program) tokenCommand() *cobra.Command {
 func (p *Program) tokenRevoke() *cobra.Command {
 	var expires string
 	var in api.TokenRevocation
-	cmd := p.verb("revoke JTI", "Revoke one access token, by its claim jti",
+	cmd := p.manage("revoke JTI", "Revoke one access token, by its claim jti",
 		`  sallyport token revoke 0b0f5c5e-7c8e-4a44-9d8a-3f1f6c1f0a11 --expires 2026-01-31T12:00:00Z`,
-		func(cmd *cobra.Command, args []string) error {
+		func(cmd *cobra.Command, m *client.Management, args []string) error {
 			var err error
 			in.JTI = args[0]
 			if in.Expires, err = p.moment(expires); err != nil {
-				return err
-			}
-			m, err := p.management()
-			if err != nil {
 				return err
 			}
 			if in.Org, err = findOrg(cmd.Context(), m, in.Org); err != nil {
@@ -98,19 +79,12 @@ func (p *Program) tokenRevoke() *cobra.Command {
 
 func (p *Program) tokenUsage() *cobra.Command {
 	var f api.TokenUsageFilter
-	var app, from, to string
-	cmd := p.verb("usage", "Tell which apps fetch far more tokens than they need, the worst first",
+	var only spanFlags
+	cmd := p.manage("usage", "Tell which apps fetch far more tokens than they need, the worst first; of the last day, unless you say",
 		`  sallyport token usage --from 7d
   sallyport token usage --org "Acme Health" --environment production`,
-		func(cmd *cobra.Command, _ []string) (err error) {
-			if f.From, f.To, err = p.span(from, to); err != nil {
-				return err
-			}
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
-			if f.Org, f.App, err = findOwner(cmd.Context(), m, f.Org, app); err != nil {
+		func(cmd *cobra.Command, m *client.Management, _ []string) (err error) {
+			if f.From, f.To, f.Org, f.App, err = only.read(cmd.Context(), p, m); err != nil {
 				return err
 			}
 			page, err := m.TokenUsage(cmd.Context(), f)
@@ -125,19 +99,10 @@ func (p *Program) tokenUsage() *cobra.Command {
 				}
 				t.add(u.Environment, u.Org, u.App, number(u.Signed), number(u.Again), number(u.Refused), number(u.Calls), ratio, u.Advice)
 			}
-			if err := p.answer(page, t); err != nil {
-				return err
-			}
-			p.more(page.Next)
-			return nil
+			return answerPage(p, page, t)
 		})
-	orgFlag(cmd, &f.Org, "only of this `ORG`: id or name")
+	only.add(cmd)
 	environmentFlag(cmd, &f.Environment, "only of this `ENVIRONMENT`")
-	flags := cmd.Flags()
-	flags.StringVar(&app, "app", "", "only of this `APP`: id or name")
-	flags.StringVar(&from, "from", "", "not before this `TIME`, or how long ago, such as 7d; a day ago, unless you say")
-	flags.StringVar(&to, "to", "", "before this `TIME`, or how long ago")
-	flags.StringVar(&f.Page.After, "after", "", "go on after this `CURSOR`")
-	flags.IntVar(&f.Page.Limit, "limit", 100, "at most `N`")
+	pageFlags(cmd, &f.Page)
 	return cmd
 }

@@ -13,16 +13,12 @@ import (
 
 func (p *Program) credentialList() *cobra.Command {
 	var org, expiring string
-	cmd := p.verb("list APP", "List credentials, and when each was last used: of an app, of an organization, or all",
+	cmd := p.manage("list APP", "List credentials, and when each was last used: of an app, of an organization, or all",
 		`  sallyport credential list claims --org "Acme Health"
   sallyport credential list --org "Acme Health"
   sallyport credential list --expiring 30d`,
-		func(cmd *cobra.Command, args []string) error {
+		func(cmd *cobra.Command, m *client.Management, args []string) error {
 			days, err := wholeDays(expiring)
-			if err != nil {
-				return err
-			}
-			m, err := p.management()
 			if err != nil {
 				return err
 			}
@@ -93,10 +89,10 @@ func wholeDays(text string) (int, error) {
 func (p *Program) credentialRotate() *cobra.Command {
 	var label, expires string
 	var overlap time.Duration
-	cmd := p.verb("rotate CREDENTIAL", "Make a secret in the place of another, which goes on to work for a while; it is shown only now",
+	cmd := p.manage("rotate CREDENTIAL", "Make a secret in the place of another, which goes on to work for a while; it is shown only now",
 		`  sallyport credential rotate cred_7k2m4x6d3c5b7a2e4f6g3h5j7q --overlap 48h --expires 90d
   sallyport credential rotate cred_7k2m4x6d3c5b7a2e4f6g3h5j7q -o json > secret.json`,
-		func(cmd *cobra.Command, args []string) error {
+		func(cmd *cobra.Command, m *client.Management, args []string) error {
 			in := api.CredentialRotation{Label: label}
 			var err error
 			if in.Expires, err = p.moment(expires); err != nil {
@@ -107,10 +103,6 @@ func (p *Program) credentialRotate() *cobra.Command {
 				return err
 			}
 			in.Overlap = &over
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
 			c, err := unlessInUse(p, cmd, func(force bool) (api.RotatedCredential, error) {
 				in.Force = force
 				return m.RotateCredential(cmd.Context(), args[0], in)

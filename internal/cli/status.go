@@ -5,16 +5,14 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) statusCommand() *cobra.Command {
-	return p.verb("status", "Show how the node that answers is", `  sallyport status
+	return p.manage("status", "Show how the node that answers is", `  sallyport status
   sallyport --ready demo.json status -o json`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+		func(cmd *cobra.Command, m *client.Management, _ []string) error {
 			s, err := m.Status(cmd.Context())
 			if err != nil {
 				return err

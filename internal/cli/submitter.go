@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) submitterCommand() *cobra.Command {
@@ -28,21 +29,13 @@ func kindFlag(cmd *cobra.Command, kind *string) {
 
 func (p *Program) submitterAssign() *cobra.Command {
 	var org, kind string
-	cmd := p.verb("assign VALUE", "Assign a submitter id to an organization", `  sallyport submitter assign HOST01 --kind host --org "Acme Health"`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	cmd := operation(p, "assign VALUE", "Assign a submitter id to an organization", `  sallyport submitter assign HOST01 --kind host --org "Acme Health"`, one(submitterTable),
+		func(cmd *cobra.Command, m *client.Management, args []string) (s api.Submitter, err error) {
 			id, err := findOrg(cmd.Context(), m, org)
 			if err != nil {
-				return err
+				return s, err
 			}
-			s, err := m.AssignSubmitter(cmd.Context(), id, api.NewSubmitter{Kind: kind, Value: args[0]})
-			if err != nil {
-				return err
-			}
-			return p.answer(s, submitterTable(s))
+			return m.AssignSubmitter(cmd.Context(), id, api.NewSubmitter{Kind: kind, Value: args[0]})
 		})
 	holder(cmd, &org)
 	kindFlag(cmd, &kind)
@@ -51,21 +44,13 @@ func (p *Program) submitterAssign() *cobra.Command {
 
 func (p *Program) submitterList() *cobra.Command {
 	var org string
-	cmd := p.verb("list", "List an organization's submitter ids", `  sallyport submitter list --org "Acme Health"`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	cmd := operation(p, "list", "List an organization's submitter ids", `  sallyport submitter list --org "Acme Health"`, items(submitterTable),
+		func(cmd *cobra.Command, m *client.Management, _ []string) (all api.List[api.Submitter], err error) {
 			id, err := findOrg(cmd.Context(), m, org)
 			if err != nil {
-				return err
+				return all, err
 			}
-			all, err := m.Submitters(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			return p.answer(all, submitterTable(all.Items...))
+			return m.Submitters(cmd.Context(), id)
 		})
 	holder(cmd, &org)
 	return cmd
@@ -73,12 +58,8 @@ func (p *Program) submitterList() *cobra.Command {
 
 func (p *Program) submitterRemove() *cobra.Command {
 	var org, kind string
-	cmd := p.verb("remove VALUE", "Take a submitter id away from an organization", `  sallyport submitter remove HOST01 --kind host --org "Acme Health"`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	cmd := p.manage("remove VALUE", "Take a submitter id away from an organization", `  sallyport submitter remove HOST01 --kind host --org "Acme Health"`,
+		func(cmd *cobra.Command, m *client.Management, args []string) error {
 			id, err := findOrg(cmd.Context(), m, org)
 			if err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) subscriptionCommand() *cobra.Command {
@@ -53,22 +54,14 @@ const subscriptionOrg = "`ORG`, id or name, if the subscription is named by its 
 
 func (p *Program) subscriptionCreate() *cobra.Command {
 	var org string
-	cmd := p.verb("create PRODUCT", "Open a product's sandbox to an organization, at once",
-		`  sallyport subscription create MN_Product_Eligibility_v3 --org "Acme Health"`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	cmd := operation(p, "create PRODUCT", "Open a product's sandbox to an organization, at once",
+		`  sallyport subscription create MN_Product_Eligibility_v3 --org "Acme Health"`, subscriptionMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (s api.Subscription, err error) {
 			id, err := findOrg(cmd.Context(), m, org)
 			if err != nil {
-				return err
+				return s, err
 			}
-			s, err := m.CreateSubscription(cmd.Context(), api.NewSubscription{Org: id, Product: args[0]})
-			if err != nil {
-				return err
-			}
-			return p.answer(s, subscriptionMembers(s))
+			return m.CreateSubscription(cmd.Context(), api.NewSubscription{Org: id, Product: args[0]})
 		})
 	orgFlag(cmd, &org, "`ORG` that gets it: id or name")
 	need(cmd, "org")
@@ -77,23 +70,15 @@ func (p *Program) subscriptionCreate() *cobra.Command {
 
 func (p *Program) subscriptionList() *cobra.Command {
 	var org, state string
-	cmd := p.verb("list", "List subscriptions; with --state requested, the operator's queue",
+	cmd := operation(p, "list", "List subscriptions; with --state requested, the operator's queue",
 		`  sallyport subscription list --state requested
-  sallyport subscription list --org "Acme Health"`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+  sallyport subscription list --org "Acme Health"`, items(subscriptionTable),
+		func(cmd *cobra.Command, m *client.Management, _ []string) (all api.List[api.Subscription], err error) {
 			id, err := findOrg(cmd.Context(), m, org)
 			if err != nil {
-				return err
+				return all, err
 			}
-			all, err := m.Subscriptions(cmd.Context(), id, state)
-			if err != nil {
-				return err
-			}
-			return p.answer(all, subscriptionTable(all.Items...))
+			return m.Subscriptions(cmd.Context(), id, state)
 		})
 	orgFlag(cmd, &org, "only those of this `ORG`: id or name")
 	cmd.Flags().StringVar(&state, "state", "", "only those in this `STATE`: sandbox, requested, subscribed, suspended, ended")
@@ -103,22 +88,14 @@ func (p *Program) subscriptionList() *cobra.Command {
 
 func (p *Program) subscriptionShow() *cobra.Command {
 	var org string
-	cmd := p.verb("show SUBSCRIPTION", "Show a subscription, who acts next, and what can be done",
-		`  sallyport subscription show MN_Product_Eligibility_v3 --org "Acme Health"`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	cmd := operation(p, "show SUBSCRIPTION", "Show a subscription, who acts next, and what can be done",
+		`  sallyport subscription show MN_Product_Eligibility_v3 --org "Acme Health"`, subscriptionMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (s api.Subscription, err error) {
 			id, err := findSubscription(cmd.Context(), m, org, args[0])
 			if err != nil {
-				return err
+				return s, err
 			}
-			s, err := m.Subscription(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			return p.answer(s, subscriptionMembers(s))
+			return m.Subscription(cmd.Context(), id)
 		})
 	orgFlag(cmd, &org, subscriptionOrg)
 	return cmd
@@ -126,22 +103,14 @@ func (p *Program) subscriptionShow() *cobra.Command {
 
 func (p *Program) subscriptionPlan() *cobra.Command {
 	var org string
-	cmd := p.verb("plan SUBSCRIPTION PLAN", "Put a subscription on another plan of its product",
-		`  sallyport subscription plan MN_Product_Eligibility_v3 gold --org "Acme Health"`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	cmd := operation(p, "plan SUBSCRIPTION PLAN", "Put a subscription on another plan of its product",
+		`  sallyport subscription plan MN_Product_Eligibility_v3 gold --org "Acme Health"`, subscriptionMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (s api.Subscription, err error) {
 			id, err := findSubscription(cmd.Context(), m, org, args[0])
 			if err != nil {
-				return err
+				return s, err
 			}
-			s, err := m.UpdateSubscription(cmd.Context(), id, api.SubscriptionPatch{Plan: &args[1]})
-			if err != nil {
-				return err
-			}
-			return p.answer(s, subscriptionMembers(s))
+			return m.UpdateSubscription(cmd.Context(), id, api.SubscriptionPatch{Plan: &args[1]})
 		})
 	orgFlag(cmd, &org, subscriptionOrg)
 	cmd.Long = `Put a subscription on another plan of its product, from the next call on. What was
@@ -156,21 +125,13 @@ func (p *Program) subscriptionStep(action, short string) *cobra.Command {
 	if action == "approve" {
 		example += " --contract C-2031"
 	}
-	cmd := p.verb(action+" SUBSCRIPTION", short, example,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	cmd := operation(p, action+" SUBSCRIPTION", short, example, subscriptionMembers,
+		func(cmd *cobra.Command, m *client.Management, args []string) (s api.Subscription, err error) {
 			id, err := findSubscription(cmd.Context(), m, org, args[0])
 			if err != nil {
-				return err
+				return s, err
 			}
-			s, err := m.StepSubscription(cmd.Context(), id, action, in)
-			if err != nil {
-				return err
-			}
-			return p.answer(s, subscriptionMembers(s))
+			return m.StepSubscription(cmd.Context(), id, action, in)
 		})
 	orgFlag(cmd, &org, subscriptionOrg)
 	cmd.Flags().StringVar(&in.Note, "note", "", "`TEXT` that says why, shown to both sides")

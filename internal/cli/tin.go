@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/api"
+	"github.com/sallyport-dev/sallyport/client"
 )
 
 func (p *Program) tinCommand() *cobra.Command {
@@ -32,21 +33,13 @@ func holder(cmd *cobra.Command, org *string) {
 
 func (p *Program) tinRequest() *cobra.Command {
 	var org string
-	cmd := p.verb("request TIN", "Ask for the association of a TIN, for the customer", `  sallyport tin request 123456789 --org "Acme Health"`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	cmd := operation(p, "request TIN", "Ask for the association of a TIN, for the customer", `  sallyport tin request 123456789 --org "Acme Health"`, one(tinTable),
+		func(cmd *cobra.Command, m *client.Management, args []string) (tin api.TIN, err error) {
 			id, err := findOrg(cmd.Context(), m, org)
 			if err != nil {
-				return err
+				return tin, err
 			}
-			tin, err := m.RequestTIN(cmd.Context(), id, api.NewTIN{TIN: args[0]})
-			if err != nil {
-				return err
-			}
-			return p.answer(tin, tinTable(tin))
+			return m.RequestTIN(cmd.Context(), id, api.NewTIN{TIN: args[0]})
 		})
 	holder(cmd, &org)
 	return cmd
@@ -54,21 +47,13 @@ func (p *Program) tinRequest() *cobra.Command {
 
 func (p *Program) tinDecide(verb, short, state string) *cobra.Command {
 	var org, note string
-	cmd := p.verb(verb+" TIN", short, `  sallyport tin `+verb+` 123456789 --org "Acme Health" --note "by letter of 5 May"`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	cmd := operation(p, verb+" TIN", short, `  sallyport tin `+verb+` 123456789 --org "Acme Health" --note "by letter of 5 May"`, one(tinTable),
+		func(cmd *cobra.Command, m *client.Management, args []string) (tin api.TIN, err error) {
 			id, err := findOrg(cmd.Context(), m, org)
 			if err != nil {
-				return err
+				return tin, err
 			}
-			tin, err := m.DecideTIN(cmd.Context(), id, args[0], api.TINDecision{State: state, Note: note})
-			if err != nil {
-				return err
-			}
-			return p.answer(tin, tinTable(tin))
+			return m.DecideTIN(cmd.Context(), id, args[0], api.TINDecision{State: state, Note: note})
 		})
 	holder(cmd, &org)
 	cmd.Flags().StringVar(&note, "note", "", "`TEXT` that says why, shown to both sides")
@@ -77,21 +62,13 @@ func (p *Program) tinDecide(verb, short, state string) *cobra.Command {
 
 func (p *Program) tinList() *cobra.Command {
 	var org, state string
-	cmd := p.verb("list", "List TINs; with --state requested, the operator's queue", `  sallyport tin list --state requested`,
-		func(cmd *cobra.Command, _ []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	cmd := operation(p, "list", "List TINs; with --state requested, the operator's queue", `  sallyport tin list --state requested`, items(tinTable),
+		func(cmd *cobra.Command, m *client.Management, _ []string) (all api.List[api.TIN], err error) {
 			id, err := findOrg(cmd.Context(), m, org)
 			if err != nil {
-				return err
+				return all, err
 			}
-			all, err := m.TINs(cmd.Context(), id, state)
-			if err != nil {
-				return err
-			}
-			return p.answer(all, tinTable(all.Items...))
+			return m.TINs(cmd.Context(), id, state)
 		})
 	orgFlag(cmd, &org, "only those of this `ORG`: id or name")
 	cmd.Flags().StringVar(&state, "state", "", "only those in this `STATE`: requested, associated, refused")
@@ -101,12 +78,8 @@ func (p *Program) tinList() *cobra.Command {
 
 func (p *Program) tinDelete() *cobra.Command {
 	var org string
-	cmd := p.verb("delete TIN", "End the association or the request of a TIN", `  sallyport tin delete 123456789 --org "Acme Health"`,
-		func(cmd *cobra.Command, args []string) error {
-			m, err := p.management()
-			if err != nil {
-				return err
-			}
+	cmd := p.manage("delete TIN", "End the association or the request of a TIN", `  sallyport tin delete 123456789 --org "Acme Health"`,
+		func(cmd *cobra.Command, m *client.Management, args []string) error {
 			id, err := findOrg(cmd.Context(), m, org)
 			if err != nil {
 				return err
