@@ -22,7 +22,6 @@ const (
 	CodeInvalid          Code = "invalid"                // 400: a value breaks a rule; Field names it
 	CodeMalformed        Code = "malformed"              // 400: the body is not the JSON that is asked for
 	CodeUnauthorized     Code = "unauthorized"           // 401: no operator token, or not a live one
-	CodeForbidden        Code = "forbidden"              // 403: known, but not allowed
 	CodeNotFound         Code = "not_found"              // 404: there is no such thing
 	CodeMethodNotAllowed Code = "method_not_allowed"     // 405: Allow says which are
 	CodeConflict         Code = "conflict"               // 409: its state, or another's, does not allow it
@@ -35,7 +34,7 @@ const (
 // Codes lists every code.
 func Codes() []Code {
 	return []Code{
-		CodeInvalid, CodeMalformed, CodeUnauthorized, CodeForbidden, CodeNotFound, CodeMethodNotAllowed,
+		CodeInvalid, CodeMalformed, CodeUnauthorized, CodeNotFound, CodeMethodNotAllowed,
 		CodeConflict, CodeTooLarge, CodeMediaType, CodeInternal, CodeUnavailable,
 	}
 }

@@ -107,7 +107,7 @@ func (h *Handler) routes() []route {
 	return []route{
 		{"POST /v1/organizations", h.createOrganization},
 		{"GET /v1/organizations", h.listOrganizations},
-		{"GET /v1/organizations/{org}", h.showOrganization},
+		{"GET /v1/organizations/{org}", show(h, orgID, market.Reader.Org, organization)},
 		{"PATCH /v1/organizations/{org}", h.patchOrganization},
 
 		{"GET /v1/organizations/{org}/tins", h.listOrganizationTINs},
@@ -124,14 +124,14 @@ func (h *Handler) routes() []route {
 
 		{"POST /v1/apps", h.createApp},
 		{"GET /v1/apps", h.listApps},
-		{"GET /v1/apps/{app}", h.showApp},
+		{"GET /v1/apps/{app}", show(h, appID, market.Reader.App, app)},
 		{"PATCH /v1/apps/{app}", h.patchApp},
 		{"DELETE /v1/apps/{app}", h.deleteApp},
 
 		{"POST /v1/apps/{app}/credentials", h.createCredential},
 		{"GET /v1/apps/{app}/credentials", h.listCredentials},
 		{"GET /v1/credentials", h.findCredentials},
-		{"GET /v1/credentials/{credential}", h.showCredential},
+		{"GET /v1/credentials/{credential}", show(h, credentialID, market.Reader.Credential, h.credential)},
 		{"PATCH /v1/credentials/{credential}", h.patchCredential},
 		{"POST /v1/credentials/{credential}/rotate", h.rotateCredential},
 		{"POST /v1/credentials/{credential}/revoke", h.revokeCredential},
@@ -139,13 +139,13 @@ func (h *Handler) routes() []route {
 		{"POST /v1/import", h.importClients},
 
 		{"POST /v1/products", h.createProduct},
-		{"GET /v1/products", h.listProducts},
-		{"GET /v1/products/{product}", h.showProduct},
+		{"GET /v1/products", showAll(h, market.Reader.Products, product)},
+		{"GET /v1/products/{product}", show(h, productName, market.Reader.Product, product)},
 		{"PATCH /v1/products/{product}", h.patchProduct},
 
 		{"POST /v1/subscriptions", h.createSubscription},
 		{"GET /v1/subscriptions", h.listSubscriptions},
-		{"GET /v1/subscriptions/{subscription}", h.showSubscription},
+		{"GET /v1/subscriptions/{subscription}", show(h, subscriptionID, market.Reader.Subscription, subscription)},
 		{"PATCH /v1/subscriptions/{subscription}", h.patchSubscription},
 		{"POST /v1/subscriptions/{subscription}/{action}", h.stepSubscription},
 
@@ -153,7 +153,7 @@ func (h *Handler) routes() []route {
 		{"POST /v1/keys/rotate", h.rotateKey},
 		{"POST /v1/keys/{kid}/revoke", h.revokeKey},
 
-		{"GET /v1/nodes", h.listNodes},
+		{"GET /v1/nodes", showAll(h, market.Reader.Nodes, h.node)},
 		{"DELETE /v1/nodes/{node}", h.removeNode},
 
 		{"GET /v1/not-before", h.listNotBefores},
@@ -172,8 +172,8 @@ func (h *Handler) routes() []route {
 		{"POST /v1/explain", h.explainCall},
 
 		{"POST /v1/operator-tokens", h.createOperatorToken},
-		{"GET /v1/operator-tokens", h.listOperatorTokens},
-		{"GET /v1/operator-tokens/{token}", h.showOperatorToken},
+		{"GET /v1/operator-tokens", showAll(h, market.Reader.OperatorTokens, h.operatorToken)},
+		{"GET /v1/operator-tokens/{token}", show(h, operatorTokenID, market.Reader.OperatorToken, h.operatorToken)},
 		{"POST /v1/operator-tokens/{token}/revoke", h.revokeOperatorToken},
 
 		{"POST /v1/tokens/revoke", h.revokeToken},

@@ -133,6 +133,7 @@ func TestABodyThatCannotBeReadSaysWhatIsWrong(t *testing.T) {
 		{"nothing to change", "PATCH", "/v1/organizations/" + org.ID, `{}`, api.CodeInvalid, "", "nothing"},
 		{"a duration that overflows", "POST", "/v1/products", `{"name":"p","title":"p","token_lifetime":9223372036854775807}`, api.CodeInvalid, "token_lifetime", "seconds"},
 		{"too large", "POST", "/v1/organizations", `{"name":"` + strings.Repeat("x", maxBody) + `"}`, api.CodeTooLarge, "", "64 KiB"},
+		{"a call too large to explain", "POST", "/v1/explain", `{"body":"` + strings.Repeat("x", maxCallBody) + `"}`, api.CodeTooLarge, "", "2 MiB"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -109,10 +109,8 @@ func (h *Handler) listApps(w http.ResponseWriter, r *http.Request) error {
 	var apps []market.App
 	var next string
 	err := h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		if org != "" {
-			if _, err := read.Org(org); err != nil {
-				return err
-			}
+		if err := isOrg(read, org); err != nil {
+			return err
 		}
 		apps, next, err = read.Apps(org, page)
 		return err
@@ -121,23 +119,6 @@ func (h *Handler) listApps(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	httpx.WriteJSON(w, http.StatusOK, list(apps, next, app))
-	return nil
-}
-
-func (h *Handler) showApp(w http.ResponseWriter, r *http.Request) error {
-	name, err := appID(r)
-	if err != nil {
-		return err
-	}
-	var a market.App
-	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		a, err = read.App(name)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	httpx.WriteJSON(w, http.StatusOK, app(a))
 	return nil
 }
 

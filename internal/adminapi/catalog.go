@@ -33,11 +33,7 @@ func lines(text string) []string {
 
 // current returns the catalogue in force, nil if none was applied.
 func (h *Handler) current(r *http.Request) (*market.CatalogVersion, *manifest.Catalog, error) {
-	var c market.CatalogVersion
-	err := h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		c, err = read.Catalog(0)
-		return err
-	})
+	c, err := view(r.Context(), h, func(read market.Reader) (market.CatalogVersion, error) { return read.Catalog(0) })
 	if errors.Is(err, market.NotFound) {
 		return nil, nil, nil
 	}
@@ -89,11 +85,7 @@ func (h *Handler) catalogHistory(w http.ResponseWriter, r *http.Request) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	var all []market.CatalogVersion
-	err := h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		all, err = read.CatalogHistory(limit)
-		return err
-	})
+	all, err := view(r.Context(), h, func(read market.Reader) ([]market.CatalogVersion, error) { return read.CatalogHistory(limit) })
 	if err != nil {
 		return err
 	}

@@ -160,7 +160,7 @@ func words[T any](in []T) []any {
 
 func TestEveryMarketCodeHasItsStatus(t *testing.T) {
 	statuses := map[market.Code]int{
-		market.InvalidInput: 400, market.NotFound: 404, market.Conflict: 409, market.Forbidden: 403, market.Unavailable: 503,
+		market.InvalidInput: 400, market.NotFound: 404, market.Conflict: 409, market.Unavailable: 503,
 	}
 	for _, code := range market.Codes() {
 		p := problemOf(&market.Error{Code: code, Public: "public", Hint: "hint", Field: "field", Err: io.ErrUnexpectedEOF})

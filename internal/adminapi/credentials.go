@@ -70,11 +70,7 @@ func (h *Handler) createCredential(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	// The client_id is read first: nothing may fail once there is a secret to show.
-	var a market.App
-	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		a, err = read.App(name)
-		return err
-	})
+	a, err := view(r.Context(), h, func(read market.Reader) (market.App, error) { return read.App(name) })
 	if err != nil {
 		return err
 	}
@@ -100,35 +96,16 @@ func (h *Handler) listCredentials(w http.ResponseWriter, r *http.Request) error 
 	if err := readQuery(r).err(); err != nil {
 		return err
 	}
-	var all []market.Credential
-	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
+	all, err := view(r.Context(), h, func(read market.Reader) ([]market.Credential, error) {
 		if _, err := read.App(name); err != nil {
-			return err
+			return nil, err
 		}
-		all, err = read.Credentials(name)
-		return err
+		return read.Credentials(name)
 	})
 	if err != nil {
 		return err
 	}
 	httpx.WriteJSON(w, http.StatusOK, list(all, "", h.credential))
-	return nil
-}
-
-func (h *Handler) showCredential(w http.ResponseWriter, r *http.Request) error {
-	name, err := credentialID(r)
-	if err != nil {
-		return err
-	}
-	var c market.Credential
-	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		c, err = read.Credential(name)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	httpx.WriteJSON(w, http.StatusOK, h.credential(c))
 	return nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/sallyport-dev/sallyport/api"
-	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
 
@@ -20,26 +19,6 @@ func (h *Handler) node(n market.Node) api.Node {
 		out.Keys[string(env)] = append([]string{}, kids...)
 	}
 	return out
-}
-
-func (h *Handler) nodes(ctx context.Context) (all []market.Node, err error) {
-	err = h.Market.Store.View(ctx, func(read market.Reader) (err error) {
-		all, err = read.Nodes()
-		return err
-	})
-	return all, err
-}
-
-func (h *Handler) listNodes(w http.ResponseWriter, r *http.Request) error {
-	if err := readQuery(r).err(); err != nil {
-		return err
-	}
-	all, err := h.nodes(r.Context())
-	if err != nil {
-		return err
-	}
-	httpx.WriteJSON(w, http.StatusOK, list(all, "", h.node))
-	return nil
 }
 
 func (h *Handler) removeNode(w http.ResponseWriter, r *http.Request) error {
@@ -56,7 +35,7 @@ func (h *Handler) removeNode(w http.ResponseWriter, r *http.Request) error {
 
 // addNodes adds the nodes to a status.
 func (h *Handler) addNodes(ctx context.Context, s *api.Status) error {
-	all, err := h.nodes(ctx)
+	all, err := view(ctx, h, market.Reader.Nodes)
 	if err != nil {
 		return err
 	}

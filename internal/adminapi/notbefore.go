@@ -14,11 +14,7 @@ const platform = "platform"
 
 // notBefores returns the levels, those that were never set included.
 func (h *Handler) notBefores(r *http.Request) ([]api.NotBefore, error) {
-	var stored []market.NotBefore
-	err := h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		stored, err = read.NotBefores()
-		return err
-	})
+	stored, err := view(r.Context(), h, market.Reader.NotBefores)
 	if err != nil {
 		return nil, err
 	}

@@ -36,39 +36,6 @@ func (h *Handler) createOperatorToken(w http.ResponseWriter, r *http.Request) er
 	return nil
 }
 
-func (h *Handler) listOperatorTokens(w http.ResponseWriter, r *http.Request) error {
-	if err := readQuery(r).err(); err != nil {
-		return err
-	}
-	var all []market.OperatorToken
-	err := h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		all, err = read.OperatorTokens()
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	httpx.WriteJSON(w, http.StatusOK, list(all, "", h.operatorToken))
-	return nil
-}
-
-func (h *Handler) showOperatorToken(w http.ResponseWriter, r *http.Request) error {
-	name, err := operatorTokenID(r)
-	if err != nil {
-		return err
-	}
-	var t market.OperatorToken
-	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		t, err = read.OperatorToken(name)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	httpx.WriteJSON(w, http.StatusOK, h.operatorToken(t))
-	return nil
-}
-
 func (h *Handler) revokeOperatorToken(w http.ResponseWriter, r *http.Request) error {
 	name, err := operatorTokenID(r)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/api"
 	"github.com/sallyport-dev/sallyport/internal/httpx"
+	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
 
@@ -44,23 +45,6 @@ func (h *Handler) listOrganizations(w http.ResponseWriter, r *http.Request) erro
 	return nil
 }
 
-func (h *Handler) showOrganization(w http.ResponseWriter, r *http.Request) error {
-	org, err := orgID(r)
-	if err != nil {
-		return err
-	}
-	var o market.Organization
-	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		o, err = read.Org(org)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	httpx.WriteJSON(w, http.StatusOK, organization(o))
-	return nil
-}
-
 func (h *Handler) patchOrganization(w http.ResponseWriter, r *http.Request) error {
 	org, err := orgID(r)
 	if err != nil {
@@ -82,11 +66,11 @@ func (h *Handler) patchOrganization(w http.ResponseWriter, r *http.Request) erro
 	return nil
 }
 
-// created answers 201 with where the new thing is.
-func created(w http.ResponseWriter, location string, v any) {
-	w.Header().Set("Location", location)
-	httpx.WriteJSON(w, http.StatusCreated, v)
+// isOrg holds a filter to the organizations that there are; none is no filter.
+func isOrg(read market.Reader, org id.Org) error {
+	if org == "" {
+		return nil
+	}
+	_, err := read.Org(org)
+	return err
 }
-
-// done answers 204.
-func done(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }

@@ -72,7 +72,6 @@ var titles = map[api.Code]struct {
 	api.CodeInvalid:          {http.StatusBadRequest, "A value breaks a rule"},
 	api.CodeMalformed:        {http.StatusBadRequest, "The body cannot be read"},
 	api.CodeUnauthorized:     {http.StatusUnauthorized, "No operator token"},
-	api.CodeForbidden:        {http.StatusForbidden, "Not allowed"},
 	api.CodeNotFound:         {http.StatusNotFound, "Not found"},
 	api.CodeMethodNotAllowed: {http.StatusMethodNotAllowed, "Method not allowed"},
 	api.CodeConflict:         {http.StatusConflict, "Not in this state"},
@@ -108,8 +107,6 @@ func codeOf(code market.Code) api.Code {
 		return api.CodeNotFound
 	case market.Conflict:
 		return api.CodeConflict
-	case market.Forbidden:
-		return api.CodeForbidden
 	case market.Unavailable:
 		return api.CodeUnavailable
 	}

@@ -57,22 +57,6 @@ func (h *Handler) createProduct(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (h *Handler) listProducts(w http.ResponseWriter, r *http.Request) error {
-	if err := readQuery(r).err(); err != nil {
-		return err
-	}
-	var all []market.Product
-	err := h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		all, err = read.Products()
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	httpx.WriteJSON(w, http.StatusOK, list(all, "", product))
-	return nil
-}
-
 // productName returns the product's name of the path, if it can be one.
 func productName(r *http.Request) (string, error) {
 	name := r.PathValue("product")
@@ -80,23 +64,6 @@ func productName(r *http.Request) (string, error) {
 		return "", notFound("product", "GET /v1/products lists them")
 	}
 	return name, nil
-}
-
-func (h *Handler) showProduct(w http.ResponseWriter, r *http.Request) error {
-	name, err := productName(r)
-	if err != nil {
-		return err
-	}
-	var p market.Product
-	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		p, err = read.Product(name)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	httpx.WriteJSON(w, http.StatusOK, product(p))
-	return nil
 }
 
 func (h *Handler) patchProduct(w http.ResponseWriter, r *http.Request) error {

@@ -179,12 +179,3 @@ func (h *Handler) environments() []string {
 	}
 	return names
 }
-
-// list makes a list that is never null.
-func list[T, U any](in []T, next string, convert func(T) U) api.List[U] {
-	out := make([]U, len(in))
-	for i, v := range in {
-		out[i] = convert(v)
-	}
-	return api.List[U]{Items: out, Next: next}
-}

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,12 +48,21 @@ func readUpTo(w http.ResponseWriter, r *http.Request, v any, limit int64) error 
 	case err != nil:
 		return &refusal{code: api.CodeMalformed, detail: "the body ended before it was complete"}
 	}
-	r.Body = io.NopCloser(bytes.NewReader(data))
-	r.ContentLength = int64(len(data))
-	if err := httpx.ReadJSON(w, r, limit, v); err != nil {
+	if err := decode(data, v); err != nil {
 		return malformed(err, data, v)
 	}
 	return exactMembers(data, v)
+}
+
+// decode reads strict JSON into v, whose members are the only ones allowed.
+func decode(data []byte, v any) error {
+	var probe any
+	if err := strictjson.Unmarshal(data, &probe); err != nil {
+		return err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(v)
 }
 
 // exactMembers refuses a member that encoding/json took for one of v's although
@@ -95,9 +104,9 @@ func unknownMember(name string, v any) error {
 
 func size(limit int64) string {
 	if limit >= 1<<20 {
-		return "16 MiB"
+		return strconv.FormatInt(limit>>20, 10) + " MiB"
 	}
-	return "64 KiB"
+	return strconv.FormatInt(limit>>10, 10) + " KiB"
 }
 
 // malformed says what is wrong with a body that v could not be read from.

@@ -32,10 +32,8 @@ func (h *Handler) findCredentials(w http.ResponseWriter, r *http.Request) error 
 	var all []market.Credential
 	var next string
 	err := h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		if filter.Org != "" {
-			if _, err := read.Org(filter.Org); err != nil {
-				return err
-			}
+		if err := isOrg(read, filter.Org); err != nil {
+			return err
 		}
 		if filter.App != "" {
 			if _, err := read.App(filter.App); err != nil {

@@ -22,13 +22,11 @@ func (h *Handler) listSubmitters(w http.ResponseWriter, r *http.Request) error {
 	if err := readQuery(r).err(); err != nil {
 		return err
 	}
-	var all []market.Submitter
-	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		if _, err := read.Org(org); err != nil {
-			return err
+	all, err := view(r.Context(), h, func(read market.Reader) ([]market.Submitter, error) {
+		if err := isOrg(read, org); err != nil {
+			return nil, err
 		}
-		all, err = read.Submitters(org)
-		return err
+		return read.Submitters(org)
 	})
 	if err != nil {
 		return err
@@ -73,11 +71,7 @@ func (h *Handler) showSubmitter(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var all []market.Submitter
-	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		all, err = read.Submitters(org)
-		return err
-	})
+	all, err := view(r.Context(), h, func(read market.Reader) ([]market.Submitter, error) { return read.Submitters(org) })
 	if err != nil {
 		return err
 	}

@@ -55,37 +55,16 @@ func (h *Handler) listSubscriptions(w http.ResponseWriter, r *http.Request) erro
 	if err := q.err(); err != nil {
 		return err
 	}
-	var all []market.Subscription
-	err := h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		if org != "" {
-			if _, err := read.Org(org); err != nil {
-				return err
-			}
+	all, err := view(r.Context(), h, func(read market.Reader) ([]market.Subscription, error) {
+		if err := isOrg(read, org); err != nil {
+			return nil, err
 		}
-		all, err = read.Subscriptions(org, state)
-		return err
+		return read.Subscriptions(org, state)
 	})
 	if err != nil {
 		return err
 	}
 	httpx.WriteJSON(w, http.StatusOK, list(all, "", subscription))
-	return nil
-}
-
-func (h *Handler) showSubscription(w http.ResponseWriter, r *http.Request) error {
-	name, err := subscriptionID(r)
-	if err != nil {
-		return err
-	}
-	var s market.Subscription
-	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		s, err = read.Subscription(name)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	httpx.WriteJSON(w, http.StatusOK, subscription(s))
 	return nil
 }
 

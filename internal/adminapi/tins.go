@@ -39,15 +39,11 @@ func (h *Handler) answerTINs(w http.ResponseWriter, r *http.Request, q *query, o
 	if err := q.err(); err != nil {
 		return err
 	}
-	var all []market.TIN
-	err := h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		if org != "" {
-			if _, err := read.Org(org); err != nil {
-				return err
-			}
+	all, err := view(r.Context(), h, func(read market.Reader) ([]market.TIN, error) {
+		if err := isOrg(read, org); err != nil {
+			return nil, err
 		}
-		all, err = read.TINs(org, state)
-		return err
+		return read.TINs(org, state)
 	})
 	if err != nil {
 		return err
@@ -91,11 +87,7 @@ func (h *Handler) showTIN(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var t market.TIN
-	err = h.Market.Store.View(r.Context(), func(read market.Reader) (err error) {
-		t, err = read.TIN(org, number)
-		return err
-	})
+	t, err := view(r.Context(), h, func(read market.Reader) (market.TIN, error) { return read.TIN(org, number) })
 	if err != nil {
 		return err
 	}

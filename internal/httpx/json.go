@@ -1,18 +1,11 @@
 package httpx
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"mime"
 	"net/http"
 	"strconv"
-
-	"github.com/sallyport-dev/sallyport/internal/strictjson"
 )
-
-// ErrMediaType is what ReadJSON returns for what does not say that it is JSON.
-var ErrMediaType = errors.New("the body must be application/json")
 
 // IsJSON reports whether a Content-Type is application/json, with any charset
 // parameter that means UTF-8.
@@ -28,25 +21,6 @@ func utf8Charset(charset string) bool {
 		return true
 	}
 	return false
-}
-
-// ReadJSON reads a strict JSON body of at most limit bytes into v, a pointer to
-// a struct whose members are the only ones allowed.
-func ReadJSON(w http.ResponseWriter, r *http.Request, limit int64, v any) error {
-	if !IsJSON(r.Header.Get("Content-Type")) {
-		return ErrMediaType
-	}
-	data, err := ReadBody(w, r, limit)
-	if err != nil {
-		return err
-	}
-	var probe any
-	if err := strictjson.Unmarshal(data, &probe); err != nil {
-		return err
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	return decoder.Decode(v)
 }
 
 // WriteJSON answers v, which must be encodable.

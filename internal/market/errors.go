@@ -11,12 +11,11 @@ const (
 	InvalidInput Code = "invalid"     // a value breaks a rule; Field names it
 	NotFound     Code = "not_found"   // there is no such thing
 	Conflict     Code = "conflict"    // its state, or another's, does not allow it
-	Forbidden    Code = "forbidden"   // known, but not allowed
 	Unavailable  Code = "unavailable" // the store is away: try again
 )
 
 // Codes lists every code.
-func Codes() []Code { return []Code{InvalidInput, NotFound, Conflict, Forbidden, Unavailable} }
+func Codes() []Code { return []Code{InvalidInput, NotFound, Conflict, Unavailable} }
 
 // Error implements error.
 func (c Code) Error() string { return string(c) }
