@@ -15,6 +15,9 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
@@ -40,12 +43,15 @@ type Config struct {
 type Manager struct {
 	config *certmagic.Config
 	cache  *certmagic.Cache
+	names  []string
+
+	got, failed atomic.Int64
 }
 
 // Manage begins to get certificates for names, and to renew them, until Stop.
 func Manage(ctx context.Context, c Config, names []string) (*Manager, error) {
 	quiet := zap.NewNop() // what matters comes as events
-	m := &Manager{}
+	m := &Manager{names: slices.Clone(names)}
 	m.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return m.config, nil },
 		Logger:           quiet,
@@ -54,6 +60,7 @@ func Manage(ctx context.Context, c Config, names []string) (*Manager, error) {
 		Storage: &certmagic.FileStorage{Path: c.Folder},
 		Logger:  quiet,
 		OnEvent: func(ctx context.Context, event string, data map[string]any) error {
+			m.count(event)
 			tell(ctx, c.Logger, event, data)
 			return nil
 		},
@@ -74,16 +81,60 @@ func (m *Manager) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return m.config.GetCertificate(hello)
 }
 
+// Counts is what became of the tries to get a certificate since the start.
+type Counts struct {
+	Got    int64
+	Failed int64 // tries, each of which is followed by others
+}
+
+// Counts returns what became of tries.
+func (m *Manager) Counts() Counts { return Counts{Got: m.got.Load(), Failed: m.failed.Load()} }
+
+func (m *Manager) count(event string) {
+	switch event {
+	case eventObtained:
+		m.got.Add(1)
+	case eventFailed:
+		m.failed.Add(1)
+	}
+}
+
+// Expires returns when the first of the names has no certificate any more, and whether
+// all have one now.
+func (m *Manager) Expires() (first time.Time, all bool) {
+	for _, name := range m.names {
+		var last time.Time
+		for _, cert := range m.cache.AllMatchingCertificates(name) {
+			if cert.Leaf != nil && cert.Leaf.NotAfter.After(last) {
+				last = cert.Leaf.NotAfter
+			}
+		}
+		if last.IsZero() {
+			return time.Time{}, false
+		}
+		if first.IsZero() || last.Before(first) {
+			first = last
+		}
+	}
+	return first, len(m.names) > 0
+}
+
 // Stop ends the renewing.
 func (m *Manager) Stop() { m.cache.Stop() }
+
+// What certmagic calls the events that matter.
+const (
+	eventObtained = "cert_obtained"
+	eventFailed   = "cert_failed"
+)
 
 // tell logs what became of a certificate.
 func tell(ctx context.Context, logger *slog.Logger, event string, data map[string]any) {
 	name, _ := data["identifier"].(string)
 	switch event {
-	case "cert_obtained":
+	case eventObtained:
 		logger.InfoContext(ctx, "a certificate was got by ACME", slog.String("name", name), slog.Any("renewal", data["renewal"]))
-	case "cert_failed":
+	case eventFailed:
 		logger.ErrorContext(ctx, "cannot get a certificate by ACME; trying again by and by", slog.String("name", name), slog.Any("error", data["error"]))
 	}
 }

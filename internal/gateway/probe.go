@@ -156,6 +156,8 @@ type Standing struct {
 type TargetStanding struct {
 	URL     string
 	Healthy bool
+	Breaker string // its state, as package upstream names it; empty: it has none
+	Passed  int64  // how often it began to be passed over
 }
 
 // Standings tells of the upstreams about whose servers anything is known, by API.
@@ -169,7 +171,9 @@ func (g *Gateway) Standings() []Standing {
 		s := Standing{API: r.api.Name}
 		s.Healthy, s.Total = r.target.pool.Standing()
 		for i, state := range r.target.pool.states {
-			s.Targets = append(s.Targets, TargetStanding{r.target.pool.members[i].url.String(), state.Well(now)})
+			s.Targets = append(s.Targets, TargetStanding{
+				URL: r.target.pool.members[i].url.String(), Healthy: state.Well(now), Breaker: state.Breaker(), Passed: state.Passed(),
+			})
 		}
 		all = append(all, s)
 	}

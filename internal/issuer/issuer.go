@@ -155,6 +155,8 @@ type Status struct {
 	Keys      int
 	Read      time.Time // when its keys were read last; zero: never
 	Problem   string    // why they cannot be read; empty: they can
+	// Fetches and Failures count what was fetched of it, and what could not be.
+	Fetches, Failures int64
 }
 
 // Status tells how the issuer is.
@@ -163,6 +165,7 @@ func (i *Issuer) Status() Status {
 	uri, failure := i.jwksURI, i.failure
 	i.mu.Unlock()
 	s := Status{Name: i.Name, URL: i.URL, State: Absent}
+	s.Fetches, s.Failures = i.Sets.Fetches()
 	if uri != "" {
 		known := i.Sets.State(uri)
 		s.Keys, s.Read = known.Keys, known.Read

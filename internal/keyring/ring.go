@@ -247,6 +247,7 @@ func uses() []Use { return []Use{UseToken, UseIdentity} }
 // Standing is how far the keys of a use are.
 type Standing struct {
 	Signs   time.Time // since when the one that signs does; zero: none does
+	Next    time.Time // when another one is to, by what is decided or else by the period; zero: none signs
 	Pending []string  // kids of those that do not sign yet
 }
 
@@ -258,9 +259,33 @@ func (r *Ring) Standing(use Use) (s Standing) {
 		switch {
 		case p.key == signer:
 			s.Signs = time.UnixMilli(min(p.activates, now))
+			s.Next = s.Signs.Add(r.cfg.Period)
 		case p.activates > now:
 			s.Pending = append(s.Pending, p.key.KID)
+			if p.activates != never { // those that are decided come first, and after the signer
+				s.Next = time.UnixMilli(p.activates)
+			}
 		}
 	}
 	return s
+}
+
+// Seals counts the published keys by what they are sealed under, as this node knows
+// them: present, the sealing key that seals; old, another one that it has; unknown.
+func (r *Ring) Seals() (present, old, unknown int) {
+	s, ids := r.set.Load(), r.cfg.Sealer.IDs()
+	for _, record := range s.records {
+		if !record.live(r.now()) {
+			continue
+		}
+		switch i := slices.Index(ids, sealedUnder(record)); {
+		case i == 0:
+			present++
+		case i > 0:
+			old++
+		default:
+			unknown++
+		}
+	}
+	return present, old, unknown
 }

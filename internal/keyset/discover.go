@@ -21,12 +21,14 @@ func (s *Sets) Discover(ctx context.Context, issuer string) (string, error) {
 	for _, target := range wellKnown(issuer) {
 		uri, err := s.discoverAt(ctx, target, issuer)
 		if err == nil {
+			s.counts.add(nil)
 			return uri, nil
 		}
 		if first == nil {
 			first = fmt.Errorf("%s: %w", target, err)
 		}
 	}
+	s.counts.add(first)
 	return "", first
 }
 

@@ -29,6 +29,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/jose"
@@ -61,9 +62,25 @@ type Sets struct {
 	Config
 	client  *http.Client
 	reading chan struct{}
+	counts  counts
 	mu      sync.Mutex
 	sets    map[string]*set // by URL
 }
+
+// counts is what became of fetches since the start.
+type counts struct{ ok, failed atomic.Int64 }
+
+func (c *counts) add(err error) {
+	if err != nil {
+		c.failed.Add(1)
+		return
+	}
+	c.ok.Add(1)
+}
+
+// Fetches returns how many fetches of key sets, and of what says where they are, have
+// succeeded and failed since the start.
+func (s *Sets) Fetches() (ok, failed int64) { return s.counts.ok.Load(), s.counts.failed.Load() }
 
 // set is what is known of one URL.
 type set struct {
@@ -254,6 +271,7 @@ func (s *Sets) start(e *set) <-chan struct{} {
 	etag := e.etag
 	go func() {
 		got, err := s.fetch(e.url, etag)
+		s.counts.add(err)
 		if err != nil {
 			s.Logger.Warn("cannot read a key set", slog.String("url", e.url), slog.Any("error", err))
 		}

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ type emit func(value any, labels ...string)
 
 // All lists every metric of ours, in the order in which they are documented.
 func All() []Metric {
-	return append(append(append(serving(), deciding()...), keeping()...), program()...)
+	return slices.Concat(serving(), others(), deciding(), keeping(), program())
 }
 
 func serving() []Metric {
@@ -146,6 +147,20 @@ func deciding() []Metric {
 				out(float64(k.Pending), k.Environment, k.Use)
 			}
 		}},
+		{"signing_key_next_seconds", "gauge", "In how long another key is to sign: when that is decided, else by the period; below 0, it is late. Missing: none signs.", []string{"environment", "use"}, func(r *Reading, out emit) {
+			for _, k := range r.Keys {
+				if !k.Next.IsZero() {
+					out(k.Next.Sub(r.Now).Seconds(), k.Environment, k.Use)
+				}
+			}
+		}},
+		{"sealed_signing_keys", "gauge", "Signing keys in use, by the sealing key that they are sealed under: present, the one that seals; old, of sealing_old; unknown, this node has it not.", []string{"environment", "under"}, func(r *Reading, out emit) {
+			for _, s := range r.Seals {
+				out(float64(s.Present), s.Environment, "present")
+				out(float64(s.Old), s.Environment, "old")
+				out(float64(s.Unknown), s.Environment, "unknown")
+			}
+		}},
 		{"signing_keys_awaited_nodes", "gauge", "Nodes that a pending key waits for, since they do not hold it.", []string{"environment", "use"}, func(r *Reading, out emit) {
 			for _, k := range r.Keys {
 				out(float64(k.Awaited), k.Environment, k.Use)
@@ -176,9 +191,20 @@ func keeping() []Metric {
 
 func program() []Metric {
 	return []Metric{
-		{"certificate_expiry_timestamp_seconds", "gauge", "When the certificate of a listener expires, if it is of the local CA or from files; one that is got by ACME is not among them, and the log tells of it.", []string{"listener"}, func(r *Reading, out emit) {
+		{"certificate_expiry_timestamp_seconds", "gauge", "When the certificate of a listener expires. By ACME, the one of its names that expires first; missing until all names have one.", []string{"listener"}, func(r *Reading, out emit) {
 			for _, c := range r.Certificates {
 				out(seconds(c.Expires), c.Listener)
+			}
+		}},
+		{"acme_certificates_total", "counter", "Tries to get or renew a certificate by ACME: got or failed. After one that failed others follow, less and less often.", []string{"listener", "result"}, func(r *Reading, out emit) {
+			for _, a := range r.ACME {
+				out(float64(a.Got), a.Listener, "got")
+				out(float64(a.Failed), a.Listener, "failed")
+			}
+		}},
+		{"upstream_tls_certificate_expiry_timestamp_seconds", "gauge", "When the certificate expires that upstreams are shown, by its name in upstream_tls.", []string{"tls"}, func(r *Reading, out emit) {
+			for _, c := range r.ClientCertificates {
+				out(seconds(c.Expires), c.TLS)
 			}
 		}},
 		{"start_timestamp_seconds", "gauge", "When the program started.", nil, func(r *Reading, out emit) { out(seconds(r.Started)) }},

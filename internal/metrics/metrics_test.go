@@ -33,8 +33,11 @@ operator token, or without one at the listener ` + "`metrics`" + `, if the confi
 
 No label names an organization, an app or a path, and no value of a label comes from a
 caller: the number of series is bounded by the configuration and the catalogue. What each
-customer does is in the usage (` + "`sallyport usage`" + `). Counters count from the start of the
-program. Histograms have the bounds 0.25 ms, doubled up to 32.768 s.
+customer does is in the usage (` + "`sallyport usage`" + `). Metrics are for operators: the label
+` + "`upstream`" + ` is the host and port of an upstream, and the names are those of the configuration.
+Of a pool's servers the place in the manifest is told, not the address, so that replacing one
+makes no other series; ` + "`sallyport status -o json`" + ` has the addresses, in that order. Counters
+count from the start of the program. Histograms have the bounds 0.25 ms, doubled up to 32.768 s.
 
 Beside these there are the collectors of Prometheus's Go client for the runtime and the
 process, ` + "`go_*` and `process_*`" + `.
@@ -60,11 +63,17 @@ func full() metrics.Reading {
 		Verified:     []metrics.Verified{{Environment: "sandbox", Hits: 1, Misses: 2}},
 		Snapshot:     metrics.Snapshot{Entries: map[string]int{"app": 1}},
 		Store:        metrics.Store{Up: true, Sequence: 3},
-		Keys:         []metrics.Key{{Environment: "sandbox", Use: "token", Signs: now}},
+		Keys:         []metrics.Key{{Environment: "sandbox", Use: "token", Signs: now, Next: now.Add(time.Hour)}},
 		Upstream:     []metrics.Upstream{{Environment: "sandbox", API: "claims-v3", Answered: spread, Errors: map[string]int64{"bad_gateway": 1}}},
 		Connections:  []metrics.Connections{{Environment: "sandbox", Upstream: "127.0.0.1:80"}},
 		Nodes:        map[string]int{"serving": 1},
 		Certificates: []metrics.Certificate{{Listener: "sandbox", Expires: now}},
+		ACME:         []metrics.ACME{{Listener: "sandbox", Got: 1, Failed: 2}},
+		Issuers:      []metrics.Issuer{{Name: "ciam", Keys: 2, Read: now, Fetches: 3, Failures: 1}, {Name: "away"}},
+		Targets:      []metrics.Target{{Environment: "sandbox", API: "claims-v3", Place: 2, Breaker: "open", Passed: 4}},
+		Seals:        []metrics.Seals{{Environment: "sandbox", Present: 2}},
+
+		ClientCertificates: []metrics.ClientCertificate{{TLS: "inner", Expires: now}},
 	}
 }
 
@@ -139,6 +148,12 @@ func TestCountsAndHistogramsAddUp(t *testing.T) {
 		`sallyport_calls_duration_seconds_sum{api="claims-v3",environment="sandbox",source="live"} 180`,
 		`sallyport_tokens_duration_seconds_count{environment="sandbox",source="token"} 3`,
 		`sallyport_snapshot_lag_changes 3`,
+		`sallyport_upstream_target_healthy{api="claims-v3",environment="sandbox",target="2"} 0`,
+		`sallyport_upstream_breaker_state{api="claims-v3",environment="sandbox",state="open",target="2"} 1`,
+		`sallyport_upstream_breaker_state{api="claims-v3",environment="sandbox",state="closed",target="2"} 0`,
+		`sallyport_issuer_keys{issuer="away"} 0`,
+		`sallyport_issuer_fetches_total{issuer="ciam",result="failed"} 1`,
+		`sallyport_signing_key_next_seconds{environment="sandbox",use="token"} 3600`,
 		`sallyport_store_up{engine="sqlite"} 1`,
 	} {
 		if !strings.Contains(text, line+"\n") {

@@ -30,6 +30,12 @@ type Reading struct {
 	Nodes        map[string]int
 	Certificates []Certificate
 	Traces       Traces
+	// ClientCertificates are those that upstreams are shown.
+	ClientCertificates []ClientCertificate
+	ACME               []ACME
+	Issuers            []Issuer
+	Targets            []Target
+	Seals              []Seals
 }
 
 // Spread is how many there were, and how long they took.
@@ -106,6 +112,7 @@ type Key struct {
 	Environment string
 	Use         string
 	Signs       time.Time // since when the one that signs does; zero: none does
+	Next        time.Time // when another one is to; zero: none signs
 	Pending     int       // published, and not signing yet
 	Awaited     int       // nodes that pending ones wait for
 }
@@ -130,6 +137,42 @@ type Connections struct {
 type Certificate struct {
 	Listener string
 	Expires  time.Time
+}
+
+// ClientCertificate is what upstreams are shown by one of upstream_tls.
+type ClientCertificate struct {
+	TLS     string // its name in the configuration
+	Expires time.Time
+}
+
+// ACME is what became of the tries to get a listener's certificate.
+type ACME struct {
+	Listener    string
+	Got, Failed int64
+}
+
+// Issuer is another issuer, by its name in the configuration.
+type Issuer struct {
+	Name              string
+	Keys              int       // that its tokens are verified by now
+	Read              time.Time // when they were read last; zero: never
+	Fetches, Failures int64
+}
+
+// Target is one server of an upstream of which anything is known.
+type Target struct {
+	Environment string
+	API         string
+	Place       int // in the manifest, from 1
+	Healthy     bool
+	Breaker     string // its state; empty: it has none
+	Passed      int64  // how often it began to be passed over
+}
+
+// Seals counts an environment's signing keys by what they are sealed under.
+type Seals struct {
+	Environment           string
+	Present, Old, Unknown int
 }
 
 // Traces is what became of recorded requests.

@@ -101,6 +101,7 @@ func TestACertificateIsGotByACME(t *testing.T) {
 		c.ACME = config.ACME{Directory: a.directory, Agree: true, CA: a.ca, Email: "ops@example.com"}
 		p := c.Environments[market.Production]
 		p.Listen, p.Hosts, p.TLS = "127.0.0.1:"+strconv.Itoa(port), []string{name}, config.TLS{ACME: true}
+		c.Metrics = config.Listener{Listen: "127.0.0.1:0", Plain: true}
 		must(t, c.Complete())
 		return c
 	}
@@ -118,6 +119,12 @@ func TestACertificateIsGotByACME(t *testing.T) {
 	n := run(t, configure())
 	var first *x509.Certificate
 	until(t, "a certificate of the authority is shown", time.Minute, func() bool { first = show(); return first != nil })
+	const expiry = `sallyport_certificate_expiry_timestamp_seconds{listener="production"}`
+	until(t, "its end is told", 10*time.Second, func() bool {
+		told, there := n.value(expiry)
+		return there && int64(told) == first.NotAfter.Unix()
+	})
+	n.want(`sallyport_acme_certificates_total{listener="production",result="got"}`, 1)
 	n.stop()
 
 	n = run(t, configure())

@@ -56,18 +56,44 @@ func (s *Server) reading(ctx context.Context) metrics.Reading {
 	r.Metering.Refusals, r.Metering.Omitted = s.refusals.Unwritten()
 	traces := s.tracer.Counts()
 	r.Traces = metrics.Traces{Sent: traces.Sent, Dropped: traces.Dropped, Failed: traces.Failed}
-	for _, l := range s.listeners() {
-		if l.shown != nil && l.shown.acme == nil {
-			r.Certificates = append(r.Certificates, metrics.Certificate{Listener: l.name, Expires: l.shown.current.Load().Leaf.NotAfter})
-		}
+	s.readCertificates(&r)
+	for _, i := range s.issuers {
+		is := i.Status()
+		r.Issuers = append(r.Issuers, metrics.Issuer{Name: is.Name, Keys: is.Keys, Read: is.Read, Fetches: is.Fetches, Failures: is.Failures})
 	}
 	nodes := s.readStore(ctx, &r)
 	for _, e := range s.environments {
 		for _, use := range []keyring.Use{keyring.UseToken, keyring.UseIdentity} {
 			r.Keys = append(r.Keys, keyReading(e, use, nodes, now))
 		}
+		seals := metrics.Seals{Environment: string(e.name)}
+		seals.Present, seals.Old, seals.Unknown = e.ring.Seals()
+		r.Seals = append(r.Seals, seals)
 	}
 	return r
+}
+
+// readCertificates reads when certificates expire, and what became of getting them.
+func (s *Server) readCertificates(r *metrics.Reading) {
+	for _, l := range s.listeners() {
+		if l.shown == nil {
+			continue
+		}
+		expires, there := l.shown.current.Load().Leaf.NotAfter, true
+		if got := l.shown.acme; got != nil {
+			expires, there = got.Expires()
+			counts := got.Counts()
+			r.ACME = append(r.ACME, metrics.ACME{Listener: l.name, Got: counts.Got, Failed: counts.Failed})
+		}
+		if there {
+			r.Certificates = append(r.Certificates, metrics.Certificate{Listener: l.name, Expires: expires})
+		}
+	}
+	for name, one := range s.upstreamTLS {
+		if one.shown != nil {
+			r.ClientCertificates = append(r.ClientCertificates, metrics.ClientCertificate{TLS: name, Expires: one.shown.current.Load().Leaf.NotAfter})
+		}
+	}
 }
 
 // readServed reads what the surfaces have counted.
@@ -94,6 +120,13 @@ func (s *Server) readServed(r *metrics.Reading) {
 			r.Upstream = append(r.Upstream, metrics.Upstream{
 				Environment: string(e.name), API: u.API, Answered: metrics.Spread{Took: u.Took, Total: u.Total}, Errors: u.Failed, UnderWay: u.UnderWay,
 			})
+		}
+		for _, standing := range e.gateway.Standings() {
+			for i, t := range standing.Targets {
+				r.Targets = append(r.Targets, metrics.Target{
+					Environment: string(e.name), API: standing.API, Place: i + 1, Healthy: t.Healthy, Breaker: t.Breaker, Passed: t.Passed,
+				})
+			}
 		}
 		for _, c := range e.gateway.Connections() {
 			r.Connections = append(r.Connections, metrics.Connections{Environment: string(e.name), Upstream: c.Address, Open: c.Open, Opened: c.Opened})
@@ -122,7 +155,7 @@ func (s *Server) readStore(ctx context.Context, r *metrics.Reading) []market.Nod
 // keyReading is how far the keys of a use are, and which of nodes they wait for.
 func keyReading(e *environment, use keyring.Use, nodes []market.Node, now time.Time) metrics.Key {
 	standing := e.ring.Standing(use)
-	out := metrics.Key{Environment: string(e.name), Use: string(use), Signs: standing.Signs, Pending: len(standing.Pending)}
+	out := metrics.Key{Environment: string(e.name), Use: string(use), Signs: standing.Signs, Next: standing.Next, Pending: len(standing.Pending)}
 	for _, n := range nodes {
 		lacks := func(kid string) bool { return !n.Holds(e.name, kid) }
 		if n.State(now) != market.NodeGone && slices.ContainsFunc(standing.Pending, lacks) {

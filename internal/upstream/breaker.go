@@ -94,6 +94,28 @@ func (s *State) open() time.Duration {
 	return max(time.Duration(s.breaker.until.Load()-systemNow().UnixNano()), 1)
 }
 
+// The states of a circuit breaker.
+const (
+	Closed   = "closed"
+	Open     = "open"
+	HalfOpen = "half_open" // one call finds out
+)
+
+// Breaker returns the state of the target's circuit breaker, empty if it has none.
+func (s *State) Breaker() string {
+	if s.breaker == nil {
+		return ""
+	}
+	switch s.breaker.State() {
+	case gobreaker.StateOpen:
+		return Open
+	case gobreaker.StateHalfOpen:
+		return HalfOpen
+	case gobreaker.StateClosed:
+	}
+	return Closed
+}
+
 // systemNow is gobreaker's clock.
 func systemNow() time.Time {
 	return time.Now() //nolint:forbidigo // gobreaker goes by it alone, and the two have to agree

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,6 +34,7 @@ type State struct {
 	rules   Rules
 	told    func(well bool, why string)
 	breaker *breaker // nil: none
+	passed  atomic.Int64
 
 	mu       sync.Mutex
 	failures int64         // in a row
@@ -45,12 +47,21 @@ type State struct {
 // NewState returns the state of a target that does well. It calls told, which must
 // not wait, when that changes.
 func NewState(rules Rules, told func(well bool, why string)) *State {
-	s := &State{rules: rules, told: told}
+	s := &State{rules: rules}
+	s.told = func(well bool, why string) {
+		if !well {
+			s.passed.Add(1)
+		}
+		told(well, why)
+	}
 	if rules.Breaker.On() {
-		s.breaker = newBreaker(rules.Breaker, told)
+		s.breaker = newBreaker(rules.Breaker, s.told)
 	}
 	return s
 }
+
+// Passed counts how often the target began to be passed over.
+func (s *State) Passed() int64 { return s.passed.Load() }
 
 // well reports whether the target is to be given turns.
 func (s *State) well(now time.Time) bool {
