@@ -114,7 +114,7 @@ func malformed(err error, data []byte, v any) error {
 	out := &refusal{code: api.CodeMalformed}
 	var wrongType *json.UnmarshalTypeError
 	switch name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); {
-	case errors.Is(err, strictjson.ErrUTF8), errors.Is(err, strictjson.ErrDepth), errors.Is(err, strictjson.ErrMalformed):
+	case errors.Is(err, strictjson.ErrUTF8), errors.Is(err, strictjson.ErrDepth), errors.Is(err, strictjson.ErrNumbers), errors.Is(err, strictjson.ErrMalformed):
 		out.detail = "the body is " + err.Error()
 	case unknown:
 		return unknownMember(strings.Trim(name, `"`), v)

@@ -139,7 +139,7 @@ func value(text string, types []string) any {
 	for _, t := range types {
 		switch t {
 		case "integer", "number":
-			if _, err := strconv.ParseFloat(text, 64); err == nil && json.Valid([]byte(text)) {
+			if plainNumber(text) {
 				return json.Number(text)
 			}
 		case "boolean":
@@ -151,4 +151,24 @@ func value(text string, types []string) any {
 		}
 	}
 	return text
+}
+
+// What a number in a parameter may be: any that somebody means. The schema library
+// writes numbers out, digit by digit, which takes it a second for a few of those of
+// a million digits that 1e-999999 stands for, and it fails at larger ones.
+const (
+	longestNumber  = 64
+	exponentDigits = 2
+)
+
+// plainNumber reports whether text is a number of JSON, and one that costs little.
+func plainNumber(text string) bool {
+	if len(text) > longestNumber || !json.Valid([]byte(text)) {
+		return false
+	}
+	if i := strings.IndexAny(text, "eE"); i >= 0 && len(strings.TrimLeft(text[i+1:], "+-")) > exponentDigits {
+		return false
+	}
+	_, err := strconv.ParseFloat(text, 64)
+	return err == nil
 }

@@ -3,6 +3,7 @@ package openapi_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/sallyport-dev/sallyport/internal/openapi"
@@ -21,6 +22,8 @@ paths:
         - {name: year, in: query, explode: false, schema: {type: array, items: {type: integer}}}
         - {name: deep, in: query, style: deepObject, schema: {type: object, required: [a]}}
         - {name: new, in: query, schema: {type: [boolean, "null"]}}
+        - {name: price, in: query, schema: {type: number, exclusiveMinimum: 0}}
+        - {name: prices, in: query, explode: false, schema: {type: array, uniqueItems: true, items: {type: number, minimum: 0}}}
         - {name: X-Lang, in: header, schema: {type: string, pattern: "^[a-z]{2}$"}}
         - {name: X-Known, in: header, required: true, schema: {type: integer}}
       responses:
@@ -51,6 +54,9 @@ func TestCheckParametersNamesTheParameterAndWhatIsAllowed(t *testing.T) {
 		"sort=title&tag=abcd":                    "query tag/0 must have at most 3 characters",
 		"sort=title&year=1,b":                    "query year/1 must be a whole number",
 		"sort=title&new=yes":                     "query new must be null or true or false",
+		"sort=title&limit=1.0e1":                 "",
+		"sort=title&price=1e-99":                 "",
+		"sort=title&price=-1E%2B09":              "query price must be greater than 0",
 	} {
 		t.Run(query, func(t *testing.T) {
 			values, err := url.ParseQuery(query)
@@ -65,6 +71,27 @@ func TestCheckParametersNamesTheParameterAndWhatIsAllowed(t *testing.T) {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// A caller sends numbers that are short to write and have millions of digits, or more
+// than any machine can count: they are no numbers here, and cost nothing.
+func TestAttackANumberOfAMillionDigitsInAParameter(t *testing.T) {
+	op := parse(t, shelf).Operations[0]
+	many := strings.TrimSuffix(strings.Repeat("1e-999999,", 3000), ",") // a minute and a half of work, if it is done
+	for query, field := range map[string]string{
+		"price=1e-999999999": "query price", "price=1e-1000000": "query price", "price=1e-0000000001": "query price", "price=1e999999999": "query price",
+		"price=0." + strings.Repeat("0", 30_000) + "1": "query price", "limit=1e-999999999": "query limit", "limit=" + strings.Repeat("1", 30_000): "query limit",
+		"prices=" + many: "query prices", "prices=1e-999999999" + strings.Repeat(",1", 30): "query prices", "year=" + many: "query year/0",
+	} {
+		values, err := url.ParseQuery("sort=title&" + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := op.CheckParameters(openapi.Values{Path: map[string]string{"id": "7"}, Query: values, Header: none, Known: known})
+		if v == nil || v.Field != field {
+			t.Errorf("%.40s: got %v", query, v)
+		}
 	}
 }
 

@@ -22,6 +22,10 @@ func TestUnmarshalRefusesWhatHasTwoReadings(t *testing.T) {
 		{"text that is not UTF-8", "{\"a\":\"\xff\"}", strictjson.ErrUTF8},
 		{"a nest", strings.Repeat("[", 65) + strings.Repeat("]", 65), strictjson.ErrDepth},
 		{"a nest that never closes", strings.Repeat(`{"a":`, 100_000), strictjson.ErrDepth},
+		{"an attack: a body full of the slowest numbers", "[" + strings.Repeat("5e-324,", 150_000) + "0]", strictjson.ErrNumbers},
+		{"the same, written otherwise", "[" + strings.Repeat("1E+0000,", 1001) + "0]", strictjson.ErrNumbers},
+		{"a thousand of them", "[" + strings.Repeat("5e-324,", 1000) + "0]", nil},
+		{"words and texts that look like them", "[" + strings.Repeat(`true,false,"1e999",1e99,`, 2000) + "0]", nil},
 		{"brackets inside a string", `{"a":"[[[[{{{{\"[[["}`, nil},
 	}
 	for _, tt := range tests {
