@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
@@ -15,6 +16,15 @@ import (
 
 // defaultMaxBody bounds a body that has to be read, where the manifest does not.
 const defaultMaxBody = 1 << 20
+
+// What of a body is held to the document is bounded in values too, one for each
+// bytesPerValue of how large it may be: a list of half a million that all do not match
+// would make a gigabyte of complaints, of which one is told.
+const (
+	bytesPerValue = 16
+	leastValues   = 4 << 10
+	smallBody     = 16 << 10 // is checked at once; others as many at a time as there are processors
+)
 
 // body is a request body that was read.
 type body struct {
@@ -111,6 +121,17 @@ func (g *Gateway) check(c *call) error {
 	case !isJSON:
 		return nil
 	}
+	held, err := g.holds(c)
+	if err != nil {
+		return err
+	}
+	if held {
+		leave, err := g.turn(c)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
 	if err := strictjson.Unmarshal(c.body.raw, &c.body.document); err != nil {
 		ref := badBody("The body is not one JSON value in UTF-8 with each member once")
 		if inspected || c.api.Request.Validate != manifest.ValidateReport {
@@ -118,7 +139,7 @@ func (g *Gateway) check(c *call) error {
 		}
 		return g.mismatch(c, ref)
 	}
-	if !c.checked() && !c.reported() {
+	if !held {
 		return nil
 	}
 	if v := c.operation.Body.JSON.Check(c.body.document); v != nil {
@@ -127,6 +148,40 @@ func (g *Gateway) check(c *call) error {
 		return g.mismatch(c, ref)
 	}
 	return nil
+}
+
+// holds reports whether a JSON body is held to the document. One with more values than
+// can be is refused, or, where it would only be told, not looked at.
+func (g *Gateway) holds(c *call) (bool, error) {
+	if !c.checked() && !c.reported() {
+		return false, nil
+	}
+	most := max(leastValues, int(c.maxBody()/bytesPerValue))
+	switch {
+	case strictjson.Values(c.body.raw, most) <= most:
+		return true, nil
+	case c.checked():
+		return false, &refusal{
+			status: http.StatusRequestEntityTooLarge, code: codeTooLarge,
+			detail: "The body holds more than " + strconv.Itoa(most) + " values, as many as this API takes. Send them in several calls",
+			next:   "send fewer values at a time; the operator can raise the API's max_body, and with it how many there may be",
+		}
+	}
+	return false, nil
+}
+
+// turn waits until the body of c may be held to the document: what that takes is many
+// times the body, and must not be taken for all callers at once.
+func (g *Gateway) turn(c *call) (leave func(), err error) {
+	if len(c.body.raw) <= smallBody {
+		return func() {}, nil
+	}
+	select {
+	case g.large <- struct{}{}:
+		return func() { <-g.large }, nil
+	case <-c.r.Context().Done():
+		return nil, badBody("The call ended before its body was looked at")
+	}
 }
 
 // encoded reports whether a body is compressed, or whatever else it may be: what

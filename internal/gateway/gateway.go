@@ -32,6 +32,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -106,6 +107,7 @@ type Gateway struct {
 	bases      map[string]string // URLs of the gateway by the Host that a request of theirs has
 	plans      atomic.Pointer[plans]
 	underWay   limit.Gate
+	large      chan struct{} // has room for the bodies that may be held to a document at once
 }
 
 // New returns a gateway without a route.
@@ -118,7 +120,7 @@ func New(c Config) (*Gateway, error) {
 		return nil, err
 	}
 	c.Headers = c.Headers.canonical()
-	g := &Gateway{Config: c, identities: identities, strip: c.Headers.stripped()}
+	g := &Gateway{Config: c, identities: identities, strip: c.Headers.stripped(), large: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	g.other = &openapi.Operation{ID: manifest.OtherOperation, Template: "/*"}
 	g.proxy = newProxy(g)
 	g.bases = basesByHost(append([]string{c.BaseURL}, c.Aliases...))

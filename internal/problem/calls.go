@@ -201,7 +201,7 @@ func callRequests() []Problem {
 		{
 			Code: "request_too_large", Surface: Call, Statuses: []int{413},
 			Title:   "The body is too large",
-			Meaning: "The body has more bytes than this API takes.",
+			Meaning: "The body has more bytes than this API takes, or, where it is held to the API's document, more values than one for each 16 of those.",
 			Causes:  []string{"More was put into one request than the limit on the API's page."},
 			Next:    []string{"Send less at once: split it into several requests."},
 		},

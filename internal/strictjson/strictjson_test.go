@@ -47,6 +47,17 @@ func TestUnmarshalMatchesNamesByCase(t *testing.T) {
 	}
 }
 
+func TestValuesAreCountedWithoutReadingThem(t *testing.T) {
+	for text, want := range map[string]int{
+		`7`: 1, `"[,{\",["`: 1, `[1,2,3]`: 4, `{"a":1,"b":[true]}`: 4, `[[],{}]`: 5, ``: 1,
+		"[" + strings.Repeat("0,", 1000) + "0]": 101, // and that was enough
+	} {
+		if got := strictjson.Values([]byte(text), 100); got != want {
+			t.Errorf("Values(%.20s) = %d, want %d", text, got, want)
+		}
+	}
+}
+
 func TestAtFollowsAPointer(t *testing.T) {
 	var doc any
 	if err := strictjson.Unmarshal([]byte(`{"a/b":{"m~n":[10,{"x":"y"}]}}`), &doc); err != nil {
