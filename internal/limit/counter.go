@@ -127,7 +127,7 @@ func (c *Counter) take(subject string, l *Limit, now time.Time) (s Standing, wai
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	slot := b.slot(h)
-	empty := max(slot.empty, at)
+	empty := at + l.owes(slot.empty, at)
 	if over := empty + interval - at - interval*l.Burst; over > 0 {
 		return Standing{Full: time.Duration(empty - at)}, time.Duration(over), false
 	}
@@ -136,9 +136,24 @@ func (c *Counter) take(subject string, l *Limit, now time.Time) (s Standing, wai
 	return l.standing(empty - at), 0, true
 }
 
+// owes returns the nanoseconds that a subject owes at a moment whose slot is empty at
+// another. More than the limit lets it owe is from a smaller limit before: whoever was
+// put on a larger plan does not wait for that, and begins anew.
+func (l *Limit) owes(empty, at int64) int64 {
+	owed := max(0, empty-at)
+	if owed > int64(l.Interval)*l.Burst+int64(turn) {
+		return 0
+	}
+	return owed
+}
+
+// turn is how long a call may wait for a bucket, whose moment is from before: what
+// others have counted meanwhile it seems to owe as well.
+const turn = time.Second
+
 // standing is where a subject stands that owes so many nanoseconds.
 func (l *Limit) standing(owed int64) Standing {
-	return Standing{Left: (int64(l.Interval)*l.Burst - owed) / int64(l.Interval), Full: time.Duration(owed)}
+	return Standing{Left: max(0, (int64(l.Interval)*l.Burst-owed)/int64(l.Interval)), Full: time.Duration(owed)}
 }
 
 func (c *Counter) takeQuota(subject string, l *Limit, now time.Time) (s Standing, wait time.Duration, ok bool) {
@@ -200,7 +215,7 @@ func (c *Counter) look(subject string, l *Limit, now time.Time) Standing {
 	owed := int64(0)
 	for i := range b.slots {
 		if b.slots[i].key == h {
-			owed = max(0, b.slots[i].empty-now.UnixNano())
+			owed = l.owes(b.slots[i].empty, now.UnixNano())
 		}
 	}
 	return l.standing(owed)

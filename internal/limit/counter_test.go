@@ -169,3 +169,28 @@ func TestAGateLetsInAsManyAsMayBeInside(t *testing.T) {
 		t.Error("a place that was left is not free, or two are")
 	}
 }
+
+func TestALargerRateDoesNotWaitForWhatTheSmallerOneWasOwed(t *testing.T) {
+	c := limit.NewCounter(64)
+	small := &limit.Limit{Name: "rate", Scope: "p", Interval: 20 * time.Second, Burst: 3}
+	large := &limit.Limit{Name: "rate", Scope: "p", Interval: 10 * time.Millisecond, Burst: 100}
+	for range 3 {
+		take(c, "a", noon, small)
+	}
+	if refused, wait, _ := take(c, "a", noon, small); refused != small || wait != 20*time.Second {
+		t.Fatalf("the fourth under the small one: refused %v, wait %v", refused, wait)
+	}
+	standings := make([]limit.Standing, 1)
+	if c.Look("a", []*limit.Limit{large}, standings, noon); standings[0].Left != 100 {
+		t.Errorf("under the larger one: %+v", standings[0])
+	}
+	for n := range 101 {
+		refused, wait, at := take(c, "a", noon, large)
+		if (refused != nil) != (n == 100) {
+			t.Fatalf("call %d under the larger one: wait %v, left %+v", n, wait, at)
+		}
+	}
+	if refused, _, _ := take(c, "a", noon.Add(-time.Millisecond), large); refused == nil {
+		t.Error("a call whose moment was read a little before the last one began anew")
+	}
+}
