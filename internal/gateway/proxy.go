@@ -126,12 +126,17 @@ func (p *proxy) target(api *manifest.API) *target {
 	return p.pooled(api, up, members)
 }
 
-// member returns one server of an upstream.
-func (p *proxy) member(u *url.URL, up manifest.Upstream, visits *visits) *target {
-	w := way{
+// wayTo is how an upstream's servers are reached, but for the settings of TLS.
+func wayTo(up manifest.Upstream) way {
+	return way{
 		connect: cmp.Or(up.Connect, defaultUpstreamConnect), timeout: cmp.Or(up.Timeout, defaultUpstreamTimeout), idle: cmp.Or(up.Idle, defaultUpstreamIdle),
 		http: cmp.Or(up.HTTP, manifest.HTTP11),
 	}
+}
+
+// member returns one server of an upstream.
+func (p *proxy) member(u *url.URL, up manifest.Upstream, visits *visits) *target {
+	w := wayTo(up)
 	if up.TLS != "" {
 		if w.tls = p.g.UpstreamTLS(up.TLS); w.tls == nil {
 			return nil // Load has checked it
@@ -322,7 +327,7 @@ func (p *proxy) fail(c *call, body *clientBody, err error) {
 		ref = unavailable("the circuit breaker of every server of the upstream is open; the log says which calls opened it")
 		ref.retry = open.Retry
 	default:
-		ref.reason = "the upstream did not answer as it should; the log says more under this trace id"
+		ref.reason, ref.next = faultOf(err, wayTo(c.target.upstream))
 	}
 	httpx.Note(ctx, slog.String("upstream_error", err.Error()), slog.String("upstream", c.target.url.String()), slog.String("upstream_stage", string(relay.StageOf(err))))
 	c.target.visits.fail(ref.code)
