@@ -168,7 +168,7 @@ func (r *apiReader) document(root *strictyaml.Node) {
 	rules := path.Join(r.folder, manifestFile)
 	if r.openapi != nil {
 		rules = path.Join(r.folder, r.openapi.Scalar) // where the rules that examples carry stand
-		doc, err := openapi.Parse(r.l.files[rules])
+		doc, err := r.l.documents.parse(r.folder, r.l.files[rules])
 		if err != nil {
 			r.l.take(rules, err)
 			return

@@ -33,6 +33,8 @@ type Options struct {
 	Vars    map[string]string // values for ${NAME} in the URLs of upstreams
 	TLS     []string          // the names that upstreams may say for tls
 	Issuers []string          // the names of the issuers that there are beside our own
+	// Documents are remembered from one catalogue to the next; nil: none is.
+	Documents *Documents
 }
 
 // Problem is one thing that is wrong with a catalogue.
@@ -48,8 +50,9 @@ func (p *Problem) Error() string { return fmt.Sprintf("%s:%d: %s", p.File, p.Lin
 // Load reads the catalogue in fsys. The error joins a [*Problem] for everything
 // that is wrong; its text is a line for each.
 func Load(fsys fs.FS, options Options) (*Catalog, error) {
+	options.Documents.begin()
 	l := &loader{
-		vars: options.Vars, tls: options.TLS, issuers: append([]string{OwnIssuer}, options.Issuers...),
+		documents: options.Documents, vars: options.Vars, tls: options.TLS, issuers: append([]string{OwnIssuer}, options.Issuers...),
 		files: make(map[string][]byte), catalog: &Catalog{},
 	}
 	l.read(fsys)
@@ -72,14 +75,15 @@ func Load(fsys fs.FS, options Options) (*Catalog, error) {
 
 // loader is one Load under way.
 type loader struct {
-	vars     map[string]string
-	tls      []string
-	issuers  []string
-	files    map[string][]byte
-	catalog  *Catalog
-	problems []*Problem
-	bases    []base
-	limited  []limitedOperation
+	documents *Documents
+	vars      map[string]string
+	tls       []string
+	issuers   []string
+	files     map[string][]byte
+	catalog   *Catalog
+	problems  []*Problem
+	bases     []base
+	limited   []limitedOperation
 }
 
 func (l *loader) problem(file string, line int, format string, args ...any) {

@@ -74,6 +74,7 @@ type Server struct {
 	checks     *authserver.Checks
 	counter    *limit.Counter
 	catalog    atomic.Pointer[manifest.Catalog]
+	documents  manifest.Documents
 	loading    sync.Mutex               // one catalogue at a time
 	tried      atomic.Int64             // version of the catalogue that was read last, whether it could be routed or not
 	keysBehind atomic.Bool              // a key set could not be read

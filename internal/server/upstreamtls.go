@@ -73,6 +73,7 @@ func (u upstreamTLS) config(name string) *tls.Config {
 func (s *Server) catalogOptions() manifest.Options {
 	return manifest.Options{
 		Vars: s.Config.Catalog.Vars, TLS: slices.Sorted(maps.Keys(s.Config.UpstreamTLS)), Issuers: s.Config.IssuerNames(),
+		Documents: &s.documents,
 	}
 }
 
