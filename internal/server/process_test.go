@@ -49,6 +49,7 @@ type order struct {
 	Null    bool // a server that does nothing
 	// Upstream is where production has an API, if it is to have one.
 	Upstream string
+	Changes  bool // a server that an operator changes, with a store and few apps
 }
 
 // state is what the server tells of itself when it is asked.
@@ -80,6 +81,9 @@ func measureMe(text string, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	logger := slog.New(slog.NewJSONHandler(file, nil)) // as cli.serve does
+	if o.Changes {
+		return measureChanging(ctx, o, logger, in, out)
+	}
 	s, err := crowded(ctx, o.Folder, "RS256", crowd{apps: o.Apps, secrets: o.Secrets, sandbox: true}, logger, func(c *config.Config) {
 		for _, e := range c.Environments {
 			e.Plain = !o.TLS

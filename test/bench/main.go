@@ -30,7 +30,7 @@ func main() {
 	long := flag.Duration("long", 2*time.Second, "how long each load lasts")
 	rounds := flag.Int("rounds", 3, "how often each is repeated; the median is told")
 	many := flag.Int("apps", 1_000_000, "how many apps the large server has")
-	parts := flag.String("parts", "costs,latencies,timing,calls,tls,apps,secrets", "which parts to measure")
+	parts := flag.String("parts", "costs,latencies,timing,calls,changes,tls,apps,secrets", "which parts to measure")
 	profile := flag.String("profile", "", "folder for a CPU profile of each load")
 	role := flag.String("role", "", "what else this program can be: upstream, proxy")
 	at := flag.String("at", "", "where it is that")
@@ -72,6 +72,7 @@ type report struct {
 	Memory    []memory  `json:"memory"`
 	Timing    []timing  `json:"timing"`
 	Calls     []call    `json:"calls"`
+	Changes   []change  `json:"changes"`
 }
 
 func (b *bench) run(file string) (err error) {

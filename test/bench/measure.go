@@ -137,6 +137,11 @@ func (b *bench) measure() error {
 			return fmt.Errorf("calls: %w", err)
 		}
 	}
+	if slices.Contains(b.parts, "changes") {
+		if err := b.changes(); err != nil {
+			return fmt.Errorf("changes: %w", err)
+		}
+	}
 	b.tellMemory()
 	after := look()
 	all := time.Since(began).Seconds() * float64(b.report.Cores)

@@ -34,6 +34,7 @@ type order struct {
 	Null    bool // a server that does nothing
 	// Upstream is where production has an API, if it is to have one.
 	Upstream string
+	Changes  bool // a server that an operator changes, with a store and few apps
 }
 
 type state struct {
