@@ -51,7 +51,7 @@ func opened(tb testing.TB, change func(*issuer.Config)) (*issuer.Issuers, *issue
 	}
 	i := issuer.New(c)
 	i.Refresh(tb.Context())
-	s, err := issuer.Of("production", nil, time.Now, i)
+	s, err := issuer.Of("production", nil, nil, time.Now, i)
 	if err != nil {
 		tb.Fatal(err)
 	}

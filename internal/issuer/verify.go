@@ -16,6 +16,7 @@ type Issuers struct {
 	all         []*Issuer // as configured
 	environment string
 	resources   []string
+	elsewhere   []string
 	now         func() time.Time
 	verified    *token.Memory[verifiedBy]
 }
@@ -33,8 +34,9 @@ type verifiedBy struct {
 const remembered = 10_000
 
 // Of returns the issuers of an environment. Tokens whose audience is below one of
-// its URLs, resources, are for that alone (RFC 8707).
-func Of(environment string, resources []string, now func() time.Time, all ...*Issuer) (*Issuers, error) {
+// its URLs, resources, are for that alone (RFC 8707), and those whose audience is
+// below one of the other environments', elsewhere, are not for this one.
+func Of(environment string, resources, elsewhere []string, now func() time.Time, all ...*Issuer) (*Issuers, error) {
 	leeway := time.Duration(0)
 	for _, i := range all {
 		leeway = max(leeway, i.Leeway)
@@ -43,7 +45,7 @@ func Of(environment string, resources []string, now func() time.Time, all ...*Is
 	if err != nil {
 		return nil, err
 	}
-	return &Issuers{all: all, environment: environment, resources: resources, now: now, verified: verified}, nil
+	return &Issuers{all: all, environment: environment, resources: resources, elsewhere: elsewhere, now: now, verified: verified}, nil
 }
 
 // Named returns the issuer with that name, nil if there is none here.
@@ -135,9 +137,9 @@ func (s *Issuers) Verify(ctx context.Context, i *Issuer, raw string) (*token.Pri
 		return nil, err
 	}
 	p.Environment = s.environment
-	audience := p.Resources
-	if p.Resources = s.narrow(audience); len(p.Resources) < len(audience) {
-		p.Resources = nil
+	var here bool
+	if p.Resources, here = s.narrow(p.Resources); !here {
+		return nil, refuse(OtherEnvironment)
 	}
 	r := &token.Remembered[verifiedBy]{Principal: *p, Key: verifiedBy{i, key, keys[0]}}
 	if err := i.inTime(&r.Principal); err != nil {
@@ -147,14 +149,29 @@ func (s *Issuers) Verify(ctx context.Context, i *Issuer, raw string) (*token.Pri
 	return &r.Principal, nil
 }
 
-// narrow returns those of the accepted audiences that name resources of the
-// environment.
-func (s *Issuers) narrow(audience []string) []string {
-	return slices.DeleteFunc(slices.Clone(audience), func(a string) bool {
-		return !slices.ContainsFunc(s.resources, func(own string) bool {
-			rest, ok := strings.CutPrefix(a, own)
-			return ok && (rest == "" || rest[0] == '/')
-		})
+// narrow returns what of the environment a token with those accepted audiences is
+// for; nil, all of it. Here is false if it is for other environments alone.
+func (s *Issuers) narrow(audience []string) (resources []string, here bool) {
+	everywhere := false
+	for _, a := range audience {
+		switch {
+		case below(s.resources, a):
+			resources = append(resources, a)
+		case !below(s.elsewhere, a):
+			everywhere = true // a name, which says nothing of where
+		}
+	}
+	if everywhere {
+		return nil, true
+	}
+	return resources, resources != nil
+}
+
+// below reports whether an audience is one of the URLs, or below one.
+func below(urls []string, audience string) bool {
+	return slices.ContainsFunc(urls, func(u string) bool {
+		rest, ok := strings.CutPrefix(audience, u)
+		return ok && (rest == "" || rest[0] == '/')
 	})
 }
 
@@ -285,8 +302,10 @@ const (
 	NoKeyID        token.Reason = "has no kid, and the issuer publishes several keys"
 	SameKeyID      token.Reason = "signed by a kid that the issuer gives to several keys"
 	WrongAudience  token.Reason = "meant for another audience: see the audiences of the issuer"
-	MissingClaim   token.Reason = "a claim is missing: exp or iat"
-	TooLongLived   token.Reason = "lives longer than is taken of this issuer: see its max_lifetime"
+	// OtherEnvironment is of a token whose audience is the URL of another environment.
+	OtherEnvironment token.Reason = "meant for another environment, whose URL is its audience"
+	MissingClaim     token.Reason = "a claim is missing: exp or iat"
+	TooLongLived     token.Reason = "lives longer than is taken of this issuer: see its max_lifetime"
 )
 
 func refuse(reason token.Reason) error { return &token.InvalidError{Reason: reason} }

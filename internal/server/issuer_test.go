@@ -233,8 +233,12 @@ type clocked struct{ ahead atomic.Int64 }
 func (c *clocked) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
 func (c *clocked) forward(d time.Duration) { c.ahead.Add(int64(d)) }
 
-// alias is another URL of production, which is known beforehand.
-const alias = "https://production.example.com"
+// alias and sandboxAlias are further URLs of production and of the sandbox, which are
+// known beforehand.
+const (
+	alias        = "https://production.example.com"
+	sandboxAlias = "https://sandbox.example.com"
+)
 
 // mapped is a server with a provider whose client crm is the customer's app, and a
 // catalogue: /api-0 takes own tokens, /api-1 both, /api-2 the provider's alone.
@@ -243,7 +247,7 @@ func mapped(t *testing.T, p *provider, now func() time.Time, change func(*config
 	i := p.configured(t, "ciam")
 	// The client_id is known only when there is an app: the server starts twice.
 	c := trusting(t)
-	c.Environments[market.Production].Aliases = []string{alias}
+	c.Environments[market.Production].Aliases, c.Environments[market.Sandbox].Aliases = []string{alias}, []string{sandboxAlias}
 	first := runAt(t, c, now)
 	must(t, first.ApplyCatalog(t.Context(), market.System, issuerAPIs(saw(t), "")))
 	sub, app, text := customer(t, first.Market)
@@ -427,6 +431,9 @@ func TestWhoCallsIsWhatTheClaimsMean(t *testing.T) {
 		{"no product", products, nil, 403, "not in this token"},
 		{"an audience that is an API", func(i *config.Issuer) { i.Audiences = []string{alias + "/api-1"} }, map[string]any{"aud": alias + "/api-1"}, 200, ""},
 		{"an audience that is another API", func(i *config.Issuer) { i.Audiences = []string{alias + "/api-1", alias + "/api-2"} }, map[string]any{"aud": []string{alias + "/api-2"}}, 401, "the token is for " + alias + "/api-2"},
+		{"an audience that is an API of the sandbox", func(i *config.Issuer) { i.Audiences = []string{alias, sandboxAlias + "/api-1"} }, map[string]any{"aud": sandboxAlias + "/api-1"}, 401, "meant for another environment"},
+		{"an audience that is the sandbox", func(i *config.Issuer) { i.Audiences = []string{alias, sandboxAlias} }, map[string]any{"aud": []string{sandboxAlias}}, 401, "meant for another environment"},
+		{"audiences that are both environments", func(i *config.Issuer) { i.Audiences = []string{alias + "/api-2", sandboxAlias} }, map[string]any{"aud": []string{sandboxAlias, alias + "/api-2"}}, 401, "the token is for " + alias + "/api-2"},
 		{"an organization that it does not speak for", func(i *config.Issuer) { i.Organizations = []string{"org_other"} }, nil, 403, "for which tokens of ciam do not speak"},
 		{"an app of another environment", nil, map[string]any{"client_id": "sandboxed"}, 403, "which leads to an app of sandbox"},
 	} {

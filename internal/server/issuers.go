@@ -55,7 +55,13 @@ func (s *Server) issuersOf(e *environment) (*issuer.Issuers, error) {
 			here = append(here, i)
 		}
 	}
-	return issuer.Of(string(e.name), e.urls, s.Now, here...)
+	var elsewhere []string
+	for _, other := range s.environments {
+		if other != e {
+			elsewhere = append(elsewhere, other.urls...)
+		}
+	}
+	return issuer.Of(string(e.name), e.urls, elsewhere, s.Now, here...)
 }
 
 // issuerInterval is how often an issuer is looked after; its keys are read when they
