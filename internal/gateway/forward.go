@@ -69,7 +69,7 @@ func (p *proxy) forward(c *call, identity string, body *clientBody) {
 	if err := answer.Copy(c.w, flush); err != nil {
 		var sink *relay.SinkError
 		if !errors.As(err, &sink) && c.r.Context().Err() == nil {
-			c.broke(err)
+			c.broke(err, p.g.Now())
 		}
 		panic(http.ErrAbortHandler) // the caller must not take it for whole
 	}

@@ -122,12 +122,13 @@ func (t *target) named(u *url.URL) *target {
 // caller when it returns. What is answered and not taken is dropped.
 func attempt[A any](p *proxy, c *call, body *clientBody, send func(io.Reader) (A, int, error), drop func(A)) (answer A, err error) {
 	pool := c.target.pool
-	pool.Asked()
+	who := c.organization()
+	pool.Asked(who)
 	var tried upstream.Tried
 	for n := int64(1); ; n++ {
-		turn, none := pool.Choose(tried)
+		turn, none := pool.Choose(tried, who)
 		if errors.Is(none, upstream.ErrTried) {
-			turn, none = pool.Choose(0)
+			turn, none = pool.Choose(0, who)
 		}
 		if none != nil {
 			if err == nil {
@@ -143,7 +144,7 @@ func attempt[A any](p *proxy, c *call, body *clientBody, send func(io.Reader) (A
 		var status int
 		answer, status, err = send(body.content(c))
 		turn.Done(outcomeOf(c, body, status, err))
-		if n >= pool.attempts || !p.repeatable(c, pool, body, status, err) || !pool.Again() {
+		if n >= pool.attempts || !p.repeatable(c, pool, body, status, err) || !pool.Again(who) {
 			return answer, err
 		}
 		if err == nil {
@@ -154,17 +155,31 @@ func attempt[A any](p *proxy, c *call, body *clientBody, send func(io.Reader) (A
 }
 
 // outcomeOf says what an exchange tells of a target. A 500 may be about this one
-// call: by that, a caller could have a server that does well be passed over.
+// call: by that, a caller could have a server that does well be passed over. So may any
+// other failure once there is a connection, which whose call it was has to do with.
 func outcomeOf(c *call, body *clientBody, status int, err error) upstream.Outcome {
 	switch {
 	case err == nil && (status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout):
-		return upstream.Failed
+		return upstream.Unanswered
 	case err == nil:
 		return upstream.Answered
 	case body.broken.Load(), c.r.Context().Err() != nil, errors.Is(err, relay.ErrUnsendable):
 		return upstream.Unknown
 	}
-	return upstream.Failed
+	switch relay.StageOf(err) {
+	case relay.Connecting, relay.Securing:
+		return upstream.Failed
+	case relay.Writing, relay.Heading, relay.Reading:
+	}
+	return upstream.Unanswered
+}
+
+// organization is whose call it is; empty: anybody's.
+func (c *call) organization() string {
+	if c.client.Org == nil {
+		return ""
+	}
+	return string(c.client.Org.ID)
 }
 
 // repeatable reports whether it does no harm to ask once more: nothing was sent; or
@@ -206,9 +221,9 @@ func (b *clientBody) content(c *call) io.Reader {
 }
 
 // broke notes that the upstream broke off within its answer.
-func (c *call) broke(err error) {
+func (c *call) broke(err error, now time.Time) {
 	if c.state != nil {
-		c.state.Report(upstream.Failed, c.began)
+		c.state.Report(upstream.Unanswered, c.organization(), now)
 	}
 	httpx.Note(c.r.Context(), slog.String("upstream_error", err.Error()), slog.String("upstream", c.target.url.String()), slog.String("upstream_stage", string(relay.Reading)))
 }
@@ -226,7 +241,7 @@ func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (p *proxy) roundTrip(passing *passage, c *call, r *http.Request) (*http.Response, error) {
 	if passing.pool == nil {
-		return c.traced(r)
+		return c.traced(r, p.g.Now)
 	}
 	return attempt(p, c, passing.body, func(content io.Reader) (*http.Response, int, error) {
 		out, at := *r, *r.URL
@@ -235,7 +250,7 @@ func (p *proxy) roundTrip(passing *passage, c *call, r *http.Request) (*http.Res
 		if r.Body != nil && r.Body != http.NoBody {
 			out.Body = io.NopCloser(content) // a transport closes what it could not send
 		}
-		res, err := c.traced(&out)
+		res, err := c.traced(&out, p.g.Now)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -246,7 +261,7 @@ func (p *proxy) roundTrip(passing *passage, c *call, r *http.Request) (*http.Res
 
 // traced sends r by the transport of the call's target, and says of an error at which
 // stage it came about.
-func (c *call) traced(r *http.Request) (*http.Response, error) {
+func (c *call) traced(r *http.Request, now func() time.Time) (*http.Response, error) {
 	var stage atomic.Value
 	stage.Store(relay.Connecting)
 	trace := &httptrace.ClientTrace{
@@ -260,7 +275,7 @@ func (c *call) traced(r *http.Request) (*http.Response, error) {
 		return nil, &relay.StageError{Stage: at, Err: fmt.Errorf("by transport: %w", err)}
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
-		res.Body = &watched{ReadCloser: res.Body, c: c, idle: cmp.Or(c.target.upstream.Idle, defaultUpstreamIdle)}
+		res.Body = &watched{ReadCloser: res.Body, c: c, idle: cmp.Or(c.target.upstream.Idle, defaultUpstreamIdle), now: now}
 	}
 	return res, nil
 }
@@ -270,6 +285,7 @@ type watched struct {
 	io.ReadCloser
 	c      *call
 	idle   time.Duration
+	now    func() time.Time
 	silent atomic.Bool
 }
 
@@ -290,7 +306,7 @@ func (w *watched) Read(p []byte) (int, error) {
 		err = errSilent
 	}
 	if w.c.r.Context().Err() == nil {
-		w.c.broke(err)
+		w.c.broke(err, w.now())
 	}
 	return n, err
 }

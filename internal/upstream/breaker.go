@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +30,21 @@ const (
 // breaker is the circuit breaker of a target.
 type breaker struct {
 	*gobreaker.TwoStepCircuitBreaker[struct{}]
-	until atomic.Int64 // open until then, in ns
+	openFor time.Duration
+	until   atomic.Int64 // open until then, in ns
+
+	mu    sync.Mutex
+	asked callers // who wanted to call while it was not closed
+	trial *trial  // the last call by which it was to find out; nil: none was
+}
+
+// trial is the call by which a breaker finds out.
+type trial struct {
+	who   string
+	began time.Time
+	done  func(error)
+	ended bool
+	vain  bool // it found out nothing, or may have failed by its own doing
 }
 
 var (
@@ -39,7 +54,7 @@ var (
 
 func errorOf(outcome Outcome) error {
 	switch outcome {
-	case Failed:
+	case Failed, Unanswered:
 		return errFailed
 	case Unknown:
 		return errUnknown
@@ -49,7 +64,7 @@ func errorOf(outcome Outcome) error {
 }
 
 func newBreaker(rules Breaker, told func(well bool, why string)) *breaker {
-	b := &breaker{}
+	b := &breaker{openFor: rules.OpenFor}
 	settings := gobreaker.Settings{
 		Timeout:    rules.OpenFor,
 		IsExcluded: func(err error) bool { return errors.Is(err, errUnknown) },
@@ -78,12 +93,61 @@ func newBreaker(rules Breaker, told func(well bool, why string)) *breaker {
 }
 
 // allow asks the breaker for a turn, whose end is told to done.
-func (s *State) allow() (done func(error), allowed bool) {
+func (s *State) allow(who string) (done func(Outcome), allowed bool) {
 	if s.breaker == nil {
 		return nil, true
 	}
-	done, err := s.breaker.Allow()
-	return done, err == nil
+	return s.breaker.allow(who)
+}
+
+func (b *breaker) allow(who string) (done func(Outcome), allowed bool) {
+	if b.State() != gobreaker.StateHalfOpen {
+		told, err := b.Allow()
+		return func(o Outcome) { told(errorOf(o)) }, err == nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := systemNow()
+	b.asked.saw(who, now)
+	last := b.trial
+	if last != nil && !last.ended && now.Sub(last.began) >= b.openFor {
+		b.end(last, Unknown) // it may be one that never ends
+	}
+	// Who has tried in vain lets others try, for a while: it may call again and again
+	// what has no answer, and nobody would ever find out.
+	while := now.Add(-3 * b.openFor)
+	if last != nil && last.vain && last.who == who && last.began.After(while) && b.asked.beside(who, while) {
+		return nil, false
+	}
+	told, err := b.Allow()
+	if err != nil {
+		return nil, false
+	}
+	t := &trial{who: who, began: now, done: told}
+	b.trial = t
+	return func(o Outcome) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.end(t, o)
+	}, true
+}
+
+// refused remembers that who wanted to call while the breaker was open.
+func (s *State) refused(who string) {
+	if b := s.breaker; b != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.asked.saw(who, systemNow())
+	}
+}
+
+// end tells the breaker of a trial, once.
+func (b *breaker) end(t *trial, o Outcome) {
+	if !t.ended {
+		t.ended = true
+		t.vain = o != Answered
+		t.done(errorOf(o))
+	}
 }
 
 // open returns for how long the breaker lets no call pass.

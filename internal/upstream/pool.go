@@ -9,8 +9,10 @@
 //
 // Invariants. A target that does badly is passed over, never all of them: if none
 // does well, each has its turn as if all did. Only a breaker, which the manifest
-// asks for, refuses. What a caller can bring about alone, an answer of 4xx or 500 or
-// an end of its own call, counts against no target.
+// asks for, refuses. What a caller can bring about alone counts against no target: an
+// answer of 4xx or 500, an end of its own call, and a call that fails while those of
+// others do not. No caller has all of the budget where others call, nor holds the one
+// call by which an open breaker finds out.
 //
 // It opens no connection, knows no addresses, and starts no goroutine.
 package upstream
@@ -60,8 +62,9 @@ type Turn struct {
 	Index     int  // of the target
 	Desperate bool // no target does well, and one was chosen all the same
 	state     *State
+	who       string
 	now       func() time.Time
-	done      func(error)
+	done      func(Outcome)
 }
 
 // Tried is a set of targets, by index.
@@ -72,21 +75,22 @@ func (t *Tried) Add(index int) { *t |= 1 << index }
 
 func (t Tried) has(index int) bool { return t&(1<<index) != 0 }
 
-// Choose gives a turn at a target that was not tried.
-func (p *Pool) Choose(tried Tried) (Turn, error) {
+// Choose gives a call by who a turn at a target that was not tried. Who is whose
+// misfortune is not to be everybody's: an organization, or empty for anybody.
+func (p *Pool) Choose(tried Tried, who string) (Turn, error) {
 	for {
 		now := p.now()
 		index, desperate := p.pick(tried, now)
 		if index < 0 {
-			return Turn{}, p.none()
+			return Turn{}, p.none(who)
 		}
 		state := p.targets[index].State
-		done, allowed := state.allow()
+		done, allowed := state.allow(who)
 		if !allowed {
 			tried.Add(index) // it was taken by another call just now
 			continue
 		}
-		return Turn{Index: index, Desperate: desperate, state: state, now: p.now, done: done}, nil
+		return Turn{Index: index, Desperate: desperate, state: state, who: who, now: p.now, done: done}, nil
 	}
 }
 
@@ -128,11 +132,12 @@ func (p *Pool) pick(tried Tried, now time.Time) (index int, desperate bool) {
 }
 
 // none says why no target can be chosen.
-func (p *Pool) none() error {
+func (p *Pool) none(who string) error {
 	var soonest time.Duration
 	guarded := false
 	for _, t := range p.targets {
 		guarded = guarded || t.State.breaker != nil
+		t.State.refused(who)
 		if left := t.State.open(); t.Weight > 0 && left > 0 && (soonest == 0 || left < soonest) {
 			soonest = left
 		}
@@ -143,11 +148,11 @@ func (p *Pool) none() error {
 	return &OpenError{Retry: max(soonest, time.Second)} // or a call is under way that finds out
 }
 
-// Asked tells of a call, from which the budget grows.
-func (p *Pool) Asked() { p.budget.earn(p.now()) }
+// Asked tells of a call by who, from which the budget grows.
+func (p *Pool) Asked(who string) { p.budget.earn(p.now(), who) }
 
-// Again reports whether a call may be asked once more, and pays for it.
-func (p *Pool) Again() bool { return p.budget.spend(p.now()) }
+// Again reports whether a call by who may be asked once more, and pays for it.
+func (p *Pool) Again(who string) bool { return p.budget.spend(p.now(), who) }
 
 // Standing counts the targets that have turns, and those of them that do well.
 func (p *Pool) Standing() (well, total int) {

@@ -23,9 +23,10 @@ type Outcome int
 
 // The outcomes.
 const (
-	Answered Outcome = iota // by whatever the target itself is the source of
-	Failed                  // no connection, no answer, none in time, or one that says that it cannot
-	Unknown                 // the caller's own doing
+	Answered   Outcome = iota // by whatever the target itself is the source of
+	Failed                    // no connection: no caller can bring that about
+	Unanswered                // no answer, none in time, or one that says that it cannot: see [State.judge]
+	Unknown                   // the caller's own doing
 )
 
 // State is how one target does. It may be part of several pools, one after the
@@ -37,6 +38,8 @@ type State struct {
 	passed  atomic.Int64
 
 	mu       sync.Mutex
+	answered callers       // who was, and when
+	failed   callers       // who was not
 	failures int64         // in a row
 	until    time.Time     // ejected until then
 	ejection time.Duration // the last one
@@ -75,14 +78,53 @@ func (s *State) Well(now time.Time) bool { return s.well(now) && s.open() == 0 }
 
 // Done tells what became of a turn.
 func (t *Turn) Done(outcome Outcome) {
+	now := t.now()
+	outcome = t.state.judge(outcome, t.who, now)
 	if t.done != nil {
-		t.done(errorOf(outcome))
+		t.done(outcome)
 	}
-	t.state.Report(outcome, t.now())
+	t.state.count(outcome, now)
 }
 
-// Report counts an outcome, of a turn or of what came after it.
-func (s *State) Report(outcome Outcome, now time.Time) {
+// Report counts an outcome that came after a turn, of a call by who.
+func (s *State) Report(outcome Outcome, who string, now time.Time) {
+	s.count(s.judge(outcome, who, now), now)
+}
+
+// judge says whether an outcome is the target's. A call may be such that it gets no
+// answer, or none in time, or 503: a question that takes minutes, a body that comes
+// byte by byte, a limit of the upstream's own. If who makes it is the only one that is
+// not answered while others are, it is about that call, and says nothing of the target
+// to the others. If nobody else calls, it harms nobody else.
+//
+// Those without a name are many, or one who would be taken for many: any answer to one
+// of them says that others are answered, and no failure that others fail.
+func (s *State) judge(outcome Outcome, who string, now time.Time) Outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch outcome {
+	case Answered:
+		s.answered.saw(who, now)
+	case Failed:
+		s.failed.saw(who, now)
+	case Unanswered:
+		since := now.Add(-callersWindow)
+		others := s.answered.beside(who, since) || who == "" && s.answered.anybody(since)
+		alone := who == "" || !s.failed.beside(who, since)
+		if who != "" {
+			s.failed.saw(who, now)
+		}
+		if alone && others {
+			return Unknown
+		}
+		return Failed
+	case Unknown:
+	}
+	return outcome
+}
+
+// count counts an outcome that is the target's.
+func (s *State) count(outcome Outcome, now time.Time) {
 	ejected := false
 	s.mu.Lock()
 	switch outcome {
@@ -91,7 +133,7 @@ func (s *State) Report(outcome Outcome, now time.Time) {
 		if s.ejection > 0 && now.Sub(s.until) > s.ejection {
 			s.ejection = 0 // it has done well for as long as it had not
 		}
-	case Failed:
+	case Failed, Unanswered:
 		s.failures++
 		if s.failures >= s.rules.Unhealthy && !now.Before(s.until) {
 			s.ejection = min(max(2*s.ejection, s.rules.Eject), LongestEjection)
