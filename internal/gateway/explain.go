@@ -127,7 +127,7 @@ func (g *Gateway) saysLimit(c *call) string {
 		return "none is set"
 	}
 	var standings [maxLimits]limit.Standing
-	g.Counter.Look(c.limited(), limits, standings[:], g.Now())
+	g.Counter.Look(g.limited(c), limits, standings[:], g.Now())
 	texts := make([]string, len(limits))
 	for i, l := range limits {
 		texts[i] = fmt.Sprintf("%s: %s, %d left on this node", l.Name, told(l), standings[i].Left)

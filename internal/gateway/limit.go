@@ -127,15 +127,16 @@ func (g *Gateway) limits(c *call, into []*limit.Limit) []*limit.Limit {
 }
 
 // limited is whose calls are counted together: the app's, or the organization's
-// where no app calls; or, of a public operation, those of a network.
-func (c *call) limited() string {
+// where no app calls; or, of a public operation, those of a network. An app is of one
+// environment; the others are in all of them, and counted in each by itself.
+func (g *Gateway) limited(c *call) string {
 	switch {
 	case c.client.App != nil && c.client.App.ID != "":
 		return string(c.client.App.ID)
 	case c.client.App != nil:
-		return string(c.client.Org.ID)
+		return string(g.Environment) + " " + string(c.client.Org.ID)
 	}
-	return httpx.Network(httpx.RemoteAddr(c.r))
+	return string(g.Environment) + " " + httpx.Network(httpx.RemoteAddr(c.r))
 }
 
 // limit counts the call against what its app may do, and tells the app where it
@@ -152,7 +153,7 @@ func (g *Gateway) limit(c *call) error {
 	if c.asked {
 		count = g.Counter.Look
 	}
-	refused, wait := count(c.limited(), limits, standings[:len(limits)], g.Now())
+	refused, wait := count(g.limited(c), limits, standings[:len(limits)], g.Now())
 	tell(c.w.Header(), limits, standings[:len(limits)], refused)
 	if refused == nil {
 		return nil
@@ -224,7 +225,7 @@ func (g *Gateway) enter(c *call) error {
 		return nil
 	}
 	if most.App > 0 {
-		key := c.api.Name + " " + c.limited()
+		key := c.api.Name + " " + g.limited(c)
 		if !g.underWay.Enter(key, most.App) {
 			return &refusal{
 				status: http.StatusTooManyRequests, code: codeRateLimit, retry: time.Second,
