@@ -31,14 +31,33 @@ type Headers struct {
 // method, the caller's address, certificate or name.
 var always = [...]string{
 	"Ima-Token", "Dpop", "Environment", "Proxy", "Proxy-Authorization", "Forwarded", "Forwarded-For",
-	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Rewrite-Url", "X-Host",
-	"X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "Fastly-Client-Ip", "X-Client-Ip", "X-Cluster-Client-Ip",
-	"Client-Cert", "Client-Cert-Chain", "X-Arr-Clientcert",
+	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Rewrite-Url", "X-Override-Url", "X-Host", "X-Middleware-Subrequest",
+	"X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "Fastly-Client-Ip", "Fly-Client-Ip", "X-Client-Ip", "X-Cluster-Client-Ip",
+	"Client-Ip", "Proxy-Client-Ip", "X-Proxyuser-Ip", "X-Originating-Ip", "X-Remote-Ip", "X-Remote-Addr", "X-Forward-For", "Front-End-Https", "X-Url-Scheme",
+	"Client-Cert", "Client-Cert-Chain", "X-Arr-Clientcert", "X-Client-Dn", "X-Client-Verify",
 	"Remote-User", "X-Remote-User", "X-Authenticated-User",
 }
 
-// alwaysPrefixes are families of such names.
-var alwaysPrefixes = [...]string{"X-Forwarded", "X-Original-", "X-Client-Cert", "X-Ssl-", "Ssl-"}
+// believed reports whether a name is of a family of such names, each of which some
+// proxy sets and the servers behind it believe.
+func believed(name string) bool {
+	rest, x := strings.CutPrefix(name, "X-")
+	if !x {
+		return strings.HasPrefix(name, "Ssl-") || strings.HasPrefix(name, "Wl-Proxy-")
+	}
+	if rest == "" {
+		return false
+	}
+	switch rest[0] { // it is asked of every header of every call
+	case 'A':
+		return hasAnyPrefix(rest, "Amzn-Mtls-", "Amzn-Oidc-", "Appengine-", "Auth-Request-", "Authentik-", "Azure-")
+	case 'C', 'E', 'F', 'G', 'M':
+		return hasAnyPrefix(rest, "Client-Cert", "Envoy-", "Forwarded", "Goog-Authenticated-", "Ms-Client-Principal")
+	case 'O', 'S', 'V', 'W':
+		return hasAnyPrefix(rest, "Original-", "Ssl-", "Vercel-", "Webauth-")
+	}
+	return false
+}
 
 // ours lists the names that only the gateway may use, in either direction.
 func (h Headers) ours() []string {
@@ -49,7 +68,7 @@ func (h Headers) ours() []string {
 // canonical returns h with its names in canonical form, as they are looked up and
 // set on every call.
 func (h Headers) canonical() Headers {
-	for _, name := range [...]*string{&h.Trace, &h.Organization, &h.Application, &h.ClientID, &h.Environment, &h.Identity, &h.Source} {
+	for _, name := range [...]*string{&h.Trace, &h.Organization, &h.Application, &h.ClientID, &h.Environment, &h.User, &h.Identity, &h.Source} {
 		*name = canonicalHeader(*name)
 	}
 	return h
@@ -81,10 +100,10 @@ func (g *Gateway) clean(h http.Header, keepToken bool) {
 // checked, or is ours.
 func (g *Gateway) strips(name string, keepToken bool) bool {
 	return g.strip[name] || !keepToken && name == "Authorization" ||
-		strings.ContainsAny(name, "_.") || hasAnyPrefix(name, alwaysPrefixes[:])
+		strings.ContainsAny(name, "_.") || believed(name)
 }
 
-func hasAnyPrefix(name string, prefixes []string) bool {
+func hasAnyPrefix(name string, prefixes ...string) bool {
 	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 

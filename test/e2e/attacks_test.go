@@ -205,6 +205,9 @@ func TestWhatACallerCannotSmuggleToTheUpstream(t *testing.T) {
 		for _, name := range []string{
 			"X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "True-Client-IP", "CF-Connecting-IP",
 			"X-Client-IP", "X-Cluster-Client-IP", "Remote-User", "X-Remote-User", "X-Client-Cert", "X-SSL-Client-Cert", "X-SSL-Client-S-DN",
+			"Client-IP", "Proxy-Client-IP", "WL-Proxy-Client-IP", "WL-Proxy-SSL", "X-ProxyUser-IP", "X-Originating-IP", "X-Remote-IP", "X-Remote-Addr", "X-Forward-For", "X-Forwarded",
+			"Fly-Client-IP", "X-Azure-ClientIP", "X-Appengine-User-IP", "X-Vercel-Forwarded-For", "X-Envoy-External-Address", "X-Envoy-Original-Path", "X-Override-URL", "X-Middleware-Subrequest", "Front-End-Https", "X-Url-Scheme",
+			"X-Client-DN", "X-Client-Verify", "SSL-Client-Cert", "X-Amzn-Mtls-Clientcert", "X-Amzn-Oidc-Identity", "X-Auth-Request-User", "X-Authentik-Username", "X-WebAuth-User", "X-Goog-Authenticated-User-Email", "X-MS-Client-Principal",
 			"X-Forwarded-Client-Cert", "X-Original-Host", "X-Trace-Id", "providerTaxId_", "provider_TaxId", "any.thing", "Content_Encoding",
 		} {
 			lines = append(lines, name+": forged", strings.ToLower(name)+": forged")

@@ -121,6 +121,11 @@ func (u *recorder) read(in *bufio.Reader, out io.Writer) (got recorded, err erro
 			got.Fault += "twice " + name + "; "
 		}
 	}
+	for name, values := range fields {
+		if slices.Contains(values, "evil") && name != "x-mark" { // a caller's, and one that somebody would believe
+			got.Fault += name + " as the caller has it; "
+		}
+	}
 	if len(fields["x-sallyport-identity"]) != 1 || len(fields["authorization"]) > 0 || len(fields["host"]) != 1 {
 		got.Fault += "not a request of the gateway's own; "
 	}
