@@ -13,6 +13,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/demo"
+	"github.com/sallyport-dev/sallyport/internal/loglines"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/server"
 )
@@ -93,16 +94,19 @@ func (p *Program) logger(c config.Log) (logger *slog.Logger, closeLog func(), er
 	if err != nil {
 		return nil, nil, fmt.Errorf("log.level: %w", err)
 	}
-	to := p.Stderr
-	closeLog = func() {}
+	to, closeFile := p.Stderr, func() {}
 	if c.File != "" {
 		f, err := os.OpenFile(c.File, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			return nil, nil, fmt.Errorf("open the log: %w", err)
 		}
-		to, closeLog = f, func() { _ = f.Close() } // written line by line
+		to, closeFile = f, func() { _ = f.Close() } // all of it is written by then
 	}
-	return slog.New(slog.NewJSONHandler(to, &slog.HandlerOptions{Level: level})), closeLog, nil
+	logger, lines := loglines.JSON(to, level)
+	return logger, func() {
+		_ = lines.Close() // there is nowhere to tell
+		closeFile()
+	}, nil
 }
 
 func (p *Program) bootstrapCommand() *cobra.Command {

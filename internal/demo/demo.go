@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/loglines"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/server"
 )
@@ -69,8 +70,9 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	defer log.Close() // written line by line
-	logger := slog.New(slog.NewJSONHandler(log, nil))
+	defer log.Close() // all of it is written by then
+	logger, lines := loglines.JSON(log, slog.LevelInfo)
+	defer lines.Close()
 	s, err := server.New(ctx, server.Options{Config: c, Getenv: func(string) string { return "" }, Logger: logger, Now: o.Now, Version: o.Version})
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/limit"
+	"github.com/sallyport-dev/sallyport/internal/loglines"
 	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
@@ -80,7 +81,8 @@ func measureMe(text string, in io.Reader, out io.Writer) error {
 	defer file.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	logger := slog.New(slog.NewJSONHandler(file, nil)) // as cli.serve does
+	logger, lines := loglines.JSON(file, slog.LevelInfo) // as cli.serve does
+	defer lines.Close()
 	if o.Changes {
 		return measureChanging(ctx, o, logger, in, out)
 	}
