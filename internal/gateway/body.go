@@ -173,7 +173,7 @@ func (g *Gateway) holds(c *call) (bool, error) {
 // turn waits until the body of c may be held to the document: what that takes is many
 // times the body, and must not be taken for all callers at once.
 func (g *Gateway) turn(c *call) (leave func(), err error) {
-	if len(c.body.raw) <= smallBody {
+	if len(c.body.raw) <= smallBody && !c.operation.Body.JSON.Recursive() {
 		return func() {}, nil
 	}
 	select {

@@ -218,7 +218,7 @@ func (p *parser) body(op *Operation, s spot) {
 func (p *parser) compile(s spot) *Schema {
 	compiled, err := p.compiler.Compile(location(s.pointer))
 	if err == nil {
-		return &Schema{compiled: compiled, words: p.words}
+		return &Schema{compiled: compiled, words: p.words, again: recursive(compiled)}
 	}
 	var invalid *jsonschema.SchemaValidationError
 	if errors.As(err, &invalid) {

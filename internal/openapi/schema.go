@@ -22,7 +22,12 @@ const documentURL = "sallyport:///openapi.json"
 type Schema struct {
 	compiled *jsonschema.Schema
 	words    *vocabulary
+	again    *form // nil: it does not hold itself
 }
+
+// Recursive reports whether the schema may come to itself again, so that a small value
+// may take long to check.
+func (s *Schema) Recursive() bool { return s != nil && s.again != nil }
 
 // Check holds a decoded JSON value (nil, bool, float64 or json.Number, string,
 // []any, map[string]any) against the schema. It returns nil if the value
@@ -31,6 +36,9 @@ type Schema struct {
 func (s *Schema) Check(value any) *Violation {
 	if s == nil {
 		return nil
+	}
+	if s.again != nil && s.again.tooMuch(value) {
+		return &Violation{Text: "is nested too deeply for what it may be at each level"}
 	}
 	err := s.compiled.Validate(value)
 	if err == nil {

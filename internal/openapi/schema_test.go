@@ -213,3 +213,63 @@ func BenchmarkCheck(b *testing.B) {
 		}
 	}
 }
+
+// nodes is a tree of three kinds, as documents describe it.
+const nodes = head + `
+paths:
+  /:
+    post:
+      operationId: plant
+      requestBody: {content: {application/json: {schema: {$ref: "#/components/schemas/Node"}}}}
+      responses: {"200": {description: d}}
+    put:
+      operationId: chain
+      requestBody: {content: {application/json: {schema: {$ref: "#/components/schemas/Chain"}}}}
+      responses: {"200": {description: d}}
+components:
+  schemas:
+    Node:
+      oneOf:
+        - {type: object, required: [and], properties: {and: {const: true}, of: {type: array, items: {$ref: "#/components/schemas/Node"}}}}
+        - {type: object, required: [or], properties: {or: {const: true}, of: {type: array, items: {$ref: "#/components/schemas/Node"}}}}
+        - {type: object, required: [not], properties: {not: {const: true}, of: {type: array, items: {$ref: "#/components/schemas/Node"}}}}
+        - {type: string}
+    Chain: {type: object, properties: {next: {$ref: "#/components/schemas/Chain"}, end: {type: boolean}}, additionalProperties: false}
+`
+
+// A filter of three hundred bytes, thirty levels deep, each of which may be one of
+// three things, is tried in more ways than there are microseconds in a life.
+func TestAttackATreeIsTriedInEveryWay(t *testing.T) {
+	doc := parse2(t, nodes)
+	tree := func(levels int, leaf string) string {
+		return strings.Repeat(`{"and":true,"of":[`, levels) + leaf + strings.Repeat(`]}`, levels)
+	}
+	chain := func(levels int, leaf string) string {
+		return strings.Repeat(`{"next":`, levels) + leaf + strings.Repeat(`}`, levels)
+	}
+	for name, c := range map[string]struct {
+		operation int
+		body      string
+		want      string
+	}{
+		"a tree":                         {0, tree(3, `"a","b"`), ""},
+		"a wide tree":                    {0, tree(2, strings.Repeat(tree(1, `"a"`)+",", 300)+`"z"`), ""},
+		"a tree with a fault":            {0, tree(2, `7`), "/of/0/of/0 must be an object, or a text"},
+		"a tree of thirty levels":        {0, tree(30, `"a"`), "the body is nested too deeply for what it may be at each level"},
+		"a tree of thirty, with a fault": {0, tree(30, `7`), "the body is nested too deeply for what it may be at each level"},
+		"a chain of sixty":               {1, chain(60, `{"end":true}`), ""},
+		"a chain of sixty with a fault":  {1, chain(2, `{"end":7}`), "/next/next/end must be true or false"},
+	} {
+		var body any
+		if err := strictjson.Unmarshal([]byte(c.body), &body); err != nil {
+			t.Fatal(name, err)
+		}
+		got := ""
+		if v := doc.Operations[c.operation].Body.JSON.Check(body); v != nil {
+			got = v.String()
+		}
+		if got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
