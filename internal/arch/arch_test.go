@@ -20,8 +20,8 @@ const module = "github.com/sallyport-dev/sallyport/"
 // layers lists our packages from the ground up. A package may import only
 // packages of lower layers, so packages of one layer do not know each other.
 var layers = [][]string{
-	{"api", "catalog", "internal/acme", "internal/id", "internal/latency", "internal/localca", "internal/loglines", "internal/oauth", "internal/phc", "internal/openapi/strictyaml", "internal/problem", "internal/secret", "internal/strictjson", "test/bench"},
-	{"client", "internal/foreign", "internal/jose", "internal/limit", "internal/openapi", "internal/tracing"},
+	{"api", "catalog", "internal/acme", "internal/clock", "internal/id", "internal/latency", "internal/localca", "internal/loglines", "internal/oauth", "internal/phc", "internal/openapi/strictyaml", "internal/problem", "internal/secret", "internal/strictjson", "test/bench"},
+	{"client", "internal/clock/clocktest", "internal/foreign", "internal/jose", "internal/limit", "internal/openapi", "internal/tracing"},
 	{"internal/dpop", "internal/market"},
 	{"internal/keyring", "internal/keyset", "internal/mock", "internal/usage"},
 	{"internal/manifest", "internal/pkcs11", "internal/snapshot", "internal/token"},

@@ -257,8 +257,9 @@ func need(cmd *cobra.Command, flag string) {
 	}
 }
 
-// clock is the time of a program.
-func clock() time.Time { return time.Now().UTC() } //nolint:forbidigo // the program's own
+// clock is the time of a program. It is not turned into UTC here: that would take the
+// monotonic reading away, by which all durations are measured.
+func clock() time.Time { return time.Now() } //nolint:forbidigo // the program's own
 
 func buildVersion() string {
 	if linkedVersion != "" {

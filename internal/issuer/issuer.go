@@ -26,6 +26,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/clock"
 	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/jose"
 	"github.com/sallyport-dev/sallyport/internal/keyset"
@@ -107,7 +108,7 @@ func (i *Issuer) Refresh(ctx context.Context) {
 
 func (i *Issuer) discover(ctx context.Context) {
 	i.mu.Lock()
-	due := i.jwksURI == "" || i.Now().Sub(i.discovered) >= rediscover
+	due := i.jwksURI == "" || clock.Elapsed(i.discovered, i.Now()) >= rediscover
 	i.mu.Unlock()
 	if !due {
 		return

@@ -32,6 +32,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/clock"
 	"github.com/sallyport-dev/sallyport/internal/jose"
 )
 
@@ -123,7 +124,7 @@ func (s *Sets) Keys(ctx context.Context, target, kid string) ([]*jose.Key, error
 	e := s.set(target)
 	e.mu.Lock()
 	now := s.Now()
-	age, wait := now.Sub(e.read), afterFail
+	age, wait := clock.Elapsed(e.read, now), afterFail
 	if e.keys != nil && age < e.fresh {
 		if has(e.keys, kid) {
 			if age >= e.fresh*4/5 && s.mayRead(e, now, afterFail) {
@@ -151,7 +152,7 @@ func (s *Sets) Kept(ctx context.Context, target, kid string) ([]*jose.Key, error
 	e := s.set(target)
 	e.mu.Lock()
 	now := s.Now()
-	age := now.Sub(e.read)
+	age := clock.Elapsed(e.read, now)
 	usable := e.keys != nil && age < e.fresh+s.Stale
 	if !usable || has(e.keys, kid) {
 		if (!usable || age >= e.fresh*4/5) && s.mayRead(e, now, afterFail) {
@@ -251,7 +252,7 @@ func (s *Sets) mayRead(e *set, now time.Time, wait time.Duration) bool {
 
 // known is the answer by what is remembered.
 func (s *Sets) known(e *set) ([]*jose.Key, error) {
-	if e.keys != nil && s.Now().Sub(e.read) < e.fresh+s.Stale {
+	if e.keys != nil && clock.Elapsed(e.read, s.Now()) < e.fresh+s.Stale {
 		return e.keys, nil
 	}
 	if e.failure != nil {

@@ -68,6 +68,7 @@ type Standing struct {
 type Counter struct {
 	seed   maphash.Seed
 	rates  []bucket
+	since  since
 	mu     sync.Mutex
 	quotas map[quotaKey]*quota
 }
@@ -122,7 +123,7 @@ func (c *Counter) take(subject string, l *Limit, now time.Time) (s Standing, wai
 	if l.Period != "" {
 		return c.takeQuota(subject, l, now)
 	}
-	at, interval := now.UnixNano(), int64(l.Interval)
+	at, interval := c.since.at(now), int64(l.Interval)
 	h, b := c.bucket(subject, l)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -215,7 +216,7 @@ func (c *Counter) look(subject string, l *Limit, now time.Time) Standing {
 	owed := int64(0)
 	for i := range b.slots {
 		if b.slots[i].key == h {
-			owed = l.owes(b.slots[i].empty, now.UnixNano())
+			owed = l.owes(b.slots[i].empty, c.since.at(now))
 		}
 	}
 	return l.standing(owed)

@@ -14,6 +14,7 @@ package limit
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type Table struct {
 	burst    int64 // nanoseconds that may be owed
 	seed     maphash.Seed
 	buckets  []bucket
+	since    since
 }
 
 type bucket struct {
@@ -34,7 +36,24 @@ type bucket struct {
 
 type slot struct {
 	key   uint64
-	empty int64 // Unix nanoseconds when all that happened is paid back
+	empty int64 // when all that happened is paid back, in nanoseconds since the first event
+}
+
+// since counts nanoseconds from the first time that it is shown, by the monotonic
+// clock: a wall clock that is set back must not keep anybody out for as long.
+type since struct{ first atomic.Pointer[time.Time] }
+
+func (s *since) at(now time.Time) int64 {
+	first := s.first.Load()
+	if first == nil {
+		first = s.begin(now)
+	}
+	return int64(now.Sub(*first))
+}
+
+func (s *since) begin(now time.Time) *time.Time {
+	s.first.CompareAndSwap(nil, &now)
+	return s.first.Load()
 }
 
 // New returns a table that lets each key do burst events at once and rate
@@ -54,7 +73,7 @@ func New(rate float64, burst, size int) *Table {
 func (t *Table) Take(key string, now time.Time) (wait time.Duration, ok bool) {
 	h := maphash.String(t.seed, key) | 1 // 0 marks a free slot
 	b := &t.buckets[(h>>1)%uint64(len(t.buckets))]
-	at := now.UnixNano()
+	at := t.since.at(now)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.slot(h)
@@ -76,7 +95,7 @@ func (t *Table) Left(key string, now time.Time) (n int, full time.Duration) {
 	owed := int64(0)
 	for i := range b.slots {
 		if b.slots[i].key == h {
-			owed = max(0, b.slots[i].empty-now.UnixNano())
+			owed = max(0, b.slots[i].empty-t.since.at(now))
 		}
 	}
 	return int((t.burst - owed) / t.interval), time.Duration(owed)

@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/sallyport-dev/sallyport/internal/clock/clocktest"
 	"github.com/sallyport-dev/sallyport/internal/limit"
 )
 
@@ -137,6 +138,35 @@ func TestAMillionKeysTakeNoMemoryAndFreeNobody(t *testing.T) {
 		}
 		if _, ok := table.Take(key, now.Add(time.Second)); ok {
 			t.Errorf("the flood freed %s", key)
+		}
+	}
+}
+
+func TestLimitsAreMeasuredByTheMonotonicClock(t *testing.T) {
+	rate := &limit.Limit{Name: "app", Scope: "api", Interval: time.Second, Burst: 2}
+	for _, step := range []time.Duration{-3 * time.Hour, -time.Second, time.Second, 3 * time.Hour} {
+		c, table, counter := clocktest.New(), limit.New(1, 2, 64), limit.NewCounter(64)
+		taken := func() (waits []time.Duration) {
+			wait, _ := table.Take("a", c.Now())
+			_, counted, _ := take(counter, "a", c.Now(), rate)
+			return append(waits, wait, counted)
+		}
+		taken()
+		taken()
+		c.Step(step)
+		for _, wait := range taken() {
+			if wait != time.Second {
+				t.Errorf("after a step of %v: a wait of %v, want a second", step, wait)
+			}
+		}
+		if left, full := table.Left("a", c.Now()); left != 0 || full != 2*time.Second {
+			t.Errorf("after a step of %v: %d left, all in %v", step, left, full)
+		}
+		c.Pass(time.Second)
+		for _, wait := range taken() {
+			if wait != 0 {
+				t.Errorf("after a step of %v and a second: a wait of %v", step, wait)
+			}
 		}
 	}
 }

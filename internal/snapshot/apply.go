@@ -142,9 +142,6 @@ func (m *Model) putRest(r Rest) {
 // stays.
 func (m *Model) putRevocation(r market.Revocation) {
 	until := r.Expires.Unix()
-	if until < m.now().Unix() {
-		return
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.revoked[r.JTI] = until

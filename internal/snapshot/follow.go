@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/clock"
 	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
@@ -66,7 +67,7 @@ func (m *Model) load(ctx context.Context, source Source) (head int64, err error)
 	m.revoked = fresh.revoked
 	m.mu.Unlock()
 	m.putRest(rest)
-	m.checked.Store(began.UnixMilli())
+	m.checked.Store(&began)
 	return head, nil
 }
 
@@ -78,12 +79,18 @@ func (m *Model) Follow(ctx context.Context, feed Feed) error {
 	sweep := time.NewTicker(sweepSeconds * time.Second)
 	defer sweep.Stop()
 	failing := false
+	var watch clock.Watch
+	watch.Look(m.now())
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-sweep.C:
-			m.sweep()
+			// What was forgotten by a clock that was wrong would not be known when it is
+			// right: a token that was revoked would be good again.
+			if watch.Look(m.now()); watch.Settled() {
+				m.sweep()
+			}
 			continue
 		case <-feed.Wake:
 		case <-ticker.C:
@@ -145,7 +152,7 @@ func (m *Model) catchUp(ctx context.Context, feed Feed) error {
 			}
 		}
 		if len(entries) < feedBatch {
-			m.checked.Store(began.UnixMilli())
+			m.checked.Store(&began)
 			return nil
 		}
 	}

@@ -25,6 +25,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/clock"
 	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
@@ -198,7 +199,7 @@ type Model struct {
 
 	head    atomic.Int64                  // Seq that the model is at
 	moved   atomic.Pointer[chan struct{}] // closed when head moves
-	checked atomic.Int64                  // Unix milliseconds when the feed was last read to its end
+	checked atomic.Pointer[time.Time]     // when the feed was last read to its end; nil: never
 	version atomic.Uint64
 	catalog atomic.Int64
 	now     func() time.Time
@@ -330,13 +331,14 @@ func (m *Model) Catalog() int64 { return m.catalog.Load() }
 // Head returns the Seq of the change that the model is at.
 func (m *Model) Head() int64 { return m.head.Load() }
 
-// Age returns how long ago the model was known to be current.
+// Age returns how long ago the model was known to be current, at the least: a machine
+// that has slept does not take what it knew then for new.
 func (m *Model) Age() time.Duration {
 	checked := m.checked.Load()
-	if checked == 0 {
+	if checked == nil {
 		return time.Duration(1<<63 - 1)
 	}
-	return m.now().Sub(time.UnixMilli(checked))
+	return clock.Elapsed(*checked, m.now())
 }
 
 // Sizes is how much a model holds.

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/clock/clocktest"
 	"github.com/sallyport-dev/sallyport/internal/id"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/snapshot"
@@ -143,6 +144,51 @@ func TestARevocationIsForgottenOnceItsTokenHasEnded(t *testing.T) {
 			if m.Revoked(jti(first + n)) {
 				t.Errorf("revocation %d is kept for good", n)
 			}
+		}
+	})
+}
+
+// A clock that is ahead for a while does not bring revoked tokens back, and what is
+// known grows old by the clock that says more.
+func TestAClockThatIsSetForgetsNoRevocation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, c := &revoking{}, clocktest.Running()
+		m := snapshot.New(c.Now)
+		if err := m.Load(t.Context(), source); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go m.Follow(ctx, snapshot.Feed{ // returns nil
+			Source: source, Wake: make(chan struct{}), Poll: time.Second, Logger: slog.New(slog.DiscardHandler),
+			Changed: func(context.Context, map[market.Kind]bool) {},
+		})
+		time.Sleep(2 * time.Hour) // by now what has ended is forgotten
+		revoked := m.Head() + 1
+		source.seq.Store(revoked)
+		time.Sleep(2 * time.Second)
+		c.Step(5 * time.Hour)
+		time.Sleep(10 * time.Minute)
+		c.Step(-5 * time.Hour)
+		time.Sleep(10 * time.Minute)
+		if !m.Revoked(jti(revoked)) {
+			t.Error("the token is good again")
+		}
+		time.Sleep(2 * time.Hour)
+		if m.Revoked(jti(revoked)) {
+			t.Error("it is kept for good")
+		}
+		cancel()
+		synctest.Wait()
+		before := m.Age()
+		c.Step(-time.Hour)
+		time.Sleep(time.Minute)
+		if age := m.Age(); age != before+time.Minute {
+			t.Errorf("after a step back and a minute the age is %v, was %v", age, before)
+		}
+		c.Step(2 * time.Hour)
+		if age := m.Age(); age != before+time.Minute+time.Hour {
+			t.Errorf("after a step forward the age is %v, was %v", age, before)
 		}
 	})
 }

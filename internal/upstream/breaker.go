@@ -31,7 +31,7 @@ const (
 type breaker struct {
 	*gobreaker.TwoStepCircuitBreaker[struct{}]
 	openFor time.Duration
-	until   atomic.Int64 // open until then, in ns
+	until   atomic.Pointer[time.Time] // open until then
 
 	mu    sync.Mutex
 	asked callers // who wanted to call while it was not closed
@@ -77,7 +77,8 @@ func newBreaker(rules Breaker, told func(well bool, why string)) *breaker {
 		OnStateChange: func(_ string, _, to gobreaker.State) {
 			switch to {
 			case gobreaker.StateOpen:
-				b.until.Store(systemNow().Add(rules.OpenFor).UnixNano())
+				until := systemNow().Add(rules.OpenFor)
+				b.until.Store(&until)
 				told(false, "its circuit breaker has opened")
 			case gobreaker.StateClosed:
 				told(true, "its circuit breaker has closed")
@@ -155,7 +156,11 @@ func (s *State) open() time.Duration {
 	if s.breaker == nil || s.breaker.State() != gobreaker.StateOpen {
 		return 0
 	}
-	return max(time.Duration(s.breaker.until.Load()-systemNow().UnixNano()), 1)
+	until := s.breaker.until.Load()
+	if until == nil {
+		return 1 // it is just opening
+	}
+	return max(until.Sub(systemNow()), 1)
 }
 
 // The states of a circuit breaker.
