@@ -1,18 +1,30 @@
 package dpop
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
 
 // spent remembers which proofs were used, for at least as long as they would be
-// taken: two generations of them, of which the older is thrown away as a whole. So
-// it takes no more than some 40 MiB, whatever happens.
+// taken: generations of them, each thrown away as a whole. Mostly there are two, and
+// so it takes no more than some 40 MiB, whatever happens.
+//
+// Generations go by the wall clock, as proofs do. Where that is set back, those of
+// the time that is to come again are kept until it has come and gone, because their
+// proofs would be taken then; where it is set forward, none is thrown away before its
+// time has passed by the monotonic clock too.
 type spent struct {
 	mu          sync.Mutex
-	generation  int64
-	now, before map[[16]byte]struct{}
-	held        map[string]int // of now, by owner
+	generations []*generation // in the order of their last use
+}
+
+// generation is the proofs that were used in a span of time.
+type generation struct {
+	span int64
+	last time.Time // when a proof was added
+	ids  map[[16]byte]struct{}
+	held map[string]int // by owner
 }
 
 const (
@@ -24,6 +36,8 @@ const (
 	// keeps others out.
 	scarceFrom = maxSpent / 4 * 3
 	shareOf    = maxSpent / 8
+	// Of a clock that is set again and again the oldest are forgotten all the same.
+	maxGenerations = 6
 )
 
 type outcome int
@@ -36,28 +50,43 @@ const (
 
 // add notes that a proof of owner's was used.
 func (s *spent) add(id [16]byte, owner string, now time.Time) outcome {
-	generation := now.UnixNano() / int64(generationLength)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if generation > s.generation {
-		if generation == s.generation+1 {
-			s.before = s.now
-		} else {
-			s.before = nil
+	g := s.at(now)
+	for _, other := range s.generations {
+		if _, found := other.ids[id]; found {
+			return spentBefore
 		}
-		s.generation, s.now, s.held = generation, nil, nil
 	}
-	_, here := s.now[id]
-	_, there := s.before[id]
-	switch {
-	case here || there:
-		return spentBefore
-	case len(s.now) >= maxSpent, len(s.now) >= scarceFrom && s.held[owner] >= shareOf:
+	if len(g.ids) >= maxSpent || len(g.ids) >= scarceFrom && g.held[owner] >= shareOf {
 		return spentFull
-	case s.now == nil:
-		s.now, s.held = map[[16]byte]struct{}{}, map[string]int{}
 	}
-	s.now[id] = struct{}{}
-	s.held[owner]++
+	g.ids[id] = struct{}{}
+	g.held[owner]++
+	g.last = now
 	return spentNow
+}
+
+// at returns the generation of now, and forgets those that are over.
+func (s *spent) at(now time.Time) *generation {
+	span := now.UnixNano() / int64(generationLength)
+	if n := len(s.generations); n > 0 && s.generations[n-1].span == span {
+		return s.generations[n-1]
+	}
+	var g *generation
+	s.generations = slices.DeleteFunc(s.generations, func(old *generation) bool {
+		if old.span == span {
+			g = old
+			return true // to be the last
+		}
+		return old.span < span-1 && now.Sub(old.last) >= generationLength
+	})
+	if g == nil {
+		g = &generation{span: span, last: now, ids: map[[16]byte]struct{}{}, held: map[string]int{}}
+	}
+	s.generations = append(s.generations, g)
+	if over := len(s.generations) - maxGenerations; over > 0 {
+		s.generations = slices.Delete(s.generations, 0, over)
+	}
+	return g
 }
