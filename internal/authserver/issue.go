@@ -293,12 +293,16 @@ func (s *Server) awaitNotBefore(ctx context.Context, notBefore int64) error {
 	case wait <= 0:
 		return nil
 	case wait > signingPatience:
-		ref := unavailable("the not-before lies ahead of this node's clock: compare the clocks of the nodes")
-		ref.retry, ref.skew = wait, -wait
+		ref := unavailable("the not-before lies ahead of this node's clock: compare the clocks of the nodes; if it was set by one that was wrong, set it to now once more")
+		ref.retry, ref.skew = min(wait, longestRetry), -wait
 		return ref
 	}
 	return sleep(ctx, wait)
 }
+
+// longestRetry is what a client is told to wait at the most, where a wrong clock would
+// say hours: it may be set right at any time.
+const longestRetry = time.Minute
 
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

@@ -28,7 +28,11 @@ func (r *Ring) activate(ctx context.Context, use Use) error {
 		if waiting = names(r.waiting(key, stored.Nodes, now)); len(waiting) > 0 {
 			return nil, market.Change{}, nil
 		}
-		key.Activates = later(key.Created.Add(r.cfg.Lead), now.Add(r.MaxAge()+r.cfg.Leeway))
+		created := key.Created
+		if created.After(now) {
+			created = now // it was made by a clock that was ahead
+		}
+		key.Activates = later(created.Add(r.cfg.Lead), now.Add(r.MaxAge()+r.cfg.Leeway))
 		put := []Record{}
 		if present := signing(stored.Keys, use, now); present != nil && present.KID != key.KID {
 			superseded := *present
@@ -46,6 +50,40 @@ func (r *Ring) activate(ctx context.Context, use Use) error {
 			"kid", key.KID, "nodes", strings.Join(waiting, ", "))
 	}
 	return err
+}
+
+// misdecided returns the record of a key that is to sign later than anybody would
+// decide now: the clock that it was decided by was ahead, and has been set back. Left
+// alone it would hold up every rotation until that time comes.
+func (r *Ring) misdecided(records []Record, use Use, now time.Time) *Record {
+	latest := now.Add(max(r.cfg.Lead, r.MaxAge()+r.cfg.Leeway) + r.cfg.Leeway)
+	if next := pending(records, use, now); next != nil && next.Activates.After(latest) {
+		return next
+	}
+	return nil
+}
+
+// postpone takes such a decision back. The key stays published, the one that signs
+// goes on, and [Ring.activate] decides anew.
+func (r *Ring) postpone(ctx context.Context, use Use) error {
+	return r.update(ctx, market.System, func(stored Stored) ([]Record, market.Change, error) {
+		now := r.now()
+		next := r.misdecided(stored.Keys, use, now)
+		if next == nil {
+			return nil, market.Change{}, nil
+		}
+		put := []Record{}
+		if present := signing(stored.Keys, use, now); present != nil && present.KID != next.KID {
+			staying := *present
+			staying.Retires = time.Time{}
+			put = append(put, staying)
+		}
+		postponed := *next
+		postponed.Activates = time.Time{}
+		r.cfg.Logger.WarnContext(ctx, "a signing key was to sign at a time that lies too far ahead: its time is decided anew; was a clock ahead?",
+			"environment", r.cfg.Environment, "kid", next.KID, "activates", next.Activates)
+		return append(put, postponed), r.change("postpone", postponed, nil), nil
+	})
 }
 
 // retires is until when the key before one that signs from activates must verify:

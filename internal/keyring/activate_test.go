@@ -125,3 +125,50 @@ func TestARotationThatWasPlannedAheadStaysAsItWas(t *testing.T) {
 		t.Error("the key before is still there")
 	}
 }
+
+// The wall clock of a node is ahead by months for a while; then it is set right.
+func TestAClockThatWasAheadLeavesTheKeysInOrder(t *testing.T) {
+	const ahead = 100 * 24 * time.Hour
+	c, store := newClock(), &memory{}
+	r := open(t, config(t, store, c))
+	rotate(t, r, false)
+	tick(t, r)
+	c.advance(2 * keyring.DefaultLead) // of the two keys the first only verifies
+	first := store.records[market.Sandbox][0].KID
+	second := r.Signer(keyring.UseToken).KID
+	if second == first {
+		t.Fatal("the first key still signs")
+	}
+	c.advance(ahead)
+	for range 3 { // a rotation that is due by this clock is made, and decided
+		tick(t, r)
+	}
+	c.advance(-ahead)
+	if err := r.Reload(t.Context()); err != nil { // as upkeep does once a minute
+		t.Fatal(err)
+	}
+	if r.Lookup(keyring.UseToken, first) == nil {
+		t.Error("a key that verifies still is gone")
+	}
+	if got := r.Signer(keyring.UseToken).KID; got != second {
+		t.Errorf("%s signs, want %s", got, second)
+	}
+	standing := r.Standing(keyring.UseToken)
+	if len(standing.Pending) != 1 {
+		t.Fatalf("pending are %v", standing.Pending)
+	}
+	third := standing.Pending[0]
+	tick(t, r) // what was decided is taken back
+	tick(t, r) // and decided anew
+	decided := store.find(t, third)
+	if want := c.now().Add(keyring.DefaultLead).Truncate(time.Millisecond); !decided.Activates.Equal(want) {
+		t.Errorf("the new key signs from %v, want %v", decided.Activates, want)
+	}
+	if retires := store.find(t, second).Retires; !retires.After(decided.Activates) || retires.After(decided.Activates.Add(24*time.Hour)) {
+		t.Errorf("the key before retires at %v", retires)
+	}
+	c.advance(keyring.DefaultLead)
+	if r.Signer(keyring.UseToken).KID != third || r.Lookup(keyring.UseToken, second) == nil {
+		t.Error("the rotation did not come to its end")
+	}
+}

@@ -146,7 +146,7 @@ func (r *Ring) Reload(ctx context.Context) error {
 func (r *Ring) install(ctx context.Context, records []Record) error {
 	old := r.set.Load()
 	same := old != nil && sameRecords(old.records, records)
-	if same && old.whole {
+	if same && old.whole && old.built <= r.nowMilli() {
 		if !sameSeals(old.records, records) { // nothing to open again
 			next := *old
 			next.records = records

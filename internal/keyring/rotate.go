@@ -51,6 +51,8 @@ func (r *Ring) Tick(ctx context.Context) error {
 			_, err = r.rotate(ctx, market.System, rotation{use: use, onlyIfDue: true})
 		case undecided(records, use, now) != nil:
 			err = r.activate(ctx, use)
+		case r.misdecided(records, use, now) != nil:
+			err = r.postpone(ctx, use)
 		}
 		if err != nil {
 			return err

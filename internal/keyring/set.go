@@ -24,6 +24,7 @@ type set struct {
 	records    []Record
 	keys       map[string]*Key // every key that was opened, by kid
 	whole      bool            // none could not be
+	built      int64           // when; a clock that is set back past it may bring keys back
 	token      useSet
 	identity   useSet
 	generation uint64  // at the earliest
@@ -58,7 +59,7 @@ const never = math.MaxInt64
 // which: a node that cannot open a new key still drops one that was revoked.
 func (r *Ring) build(ctx context.Context, records []Record, old *set) (*set, error) {
 	now := r.nowMilli()
-	s := &set{records: records, keys: map[string]*Key{}, generation: 1}
+	s := &set{records: records, keys: map[string]*Key{}, generation: 1, built: now}
 	var unopened []error
 	if old != nil {
 		s.generation = old.generation + uint64(len(old.steps)) + 1

@@ -160,12 +160,14 @@ func NotBeforeNow(now time.Time) int64 { return now.Unix() + 1 }
 
 // notBefore checks a wish against what is set. It may not lie ahead, where it
 // would revoke tokens that are still to be issued, nor go back, where it would
-// bring revoked ones to life.
+// bring revoked ones to life. One that was set by a clock that was ahead, and now lies
+// ahead itself, keeps every token from being issued; it may go back, as far as now.
 func (m *Market) notBefore(wish, before int64) (int64, error) {
+	now := m.Now()
 	switch {
-	case wish > NotBeforeNow(m.Now()):
+	case wish > NotBeforeNow(now):
 		return 0, Invalid("not_before", "lies in the future: tokens that are yet to be issued would be dead on arrival; at most now")
-	case wish < before:
+	case wish < min(before, now.Unix()):
 		return 0, Invalid("not_before", "lies before the one that is set (%d): revoked tokens would come back to life", before)
 	}
 	return wish, nil

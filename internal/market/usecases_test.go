@@ -98,6 +98,32 @@ func TestANotBeforeNeitherLiesAheadNorGoesBack(t *testing.T) {
 	}
 }
 
+// Set by a clock that was ahead, it would keep every token from being issued until
+// then. It may go back to now, and no further.
+func TestANotBeforeThatLiesAheadMayGoBackToNow(t *testing.T) {
+	m := open(t)
+	o := organization(t, m)
+	set := func(at int64) error {
+		_, err := m.ChangeOrganization(t.Context(), market.System, o.ID, market.OrganizationPatch{NotBefore: &at})
+		return err
+	}
+	now := m.Now
+	m.Now = func() time.Time { return noon.Add(time.Hour) }
+	if err := set(market.NotBeforeNow(m.Now())); err != nil {
+		t.Fatal(err)
+	}
+	m.Now = now
+	if err := set(noon.Unix() - 1); !errors.Is(err, market.InvalidInput) {
+		t.Errorf("further than now: %v", err)
+	}
+	if err := set(market.NotBeforeNow(noon)); err != nil {
+		t.Errorf("now: %v", err)
+	}
+	if err := set(noon.Unix() - 1); !errors.Is(err, market.InvalidInput) {
+		t.Errorf("then back: %v", err)
+	}
+}
+
 func TestAnAppHasAtMostAThousandLiveSecrets(t *testing.T) {
 	m := open(t)
 	o := organization(t, m)
