@@ -101,7 +101,7 @@ type Gateway struct {
 	table      atomic.Pointer[table]
 	chain      []stage
 	other      *openapi.Operation // of calls that a document does not list
-	identities *otter.Cache[identityKey, string]
+	identities *otter.Cache[identityKey, knownIdentity]
 	proxy      *proxy
 	strip      map[string]bool
 	bases      map[string]string // URLs of the gateway by the Host that a request of theirs has
@@ -112,9 +112,9 @@ type Gateway struct {
 
 // New returns a gateway without a route.
 func New(c Config) (*Gateway, error) {
-	identities, err := otter.New(&otter.Options[identityKey, string]{
+	identities, err := otter.New(&otter.Options[identityKey, knownIdentity]{
 		MaximumSize:      maxIdentities,
-		ExpiryCalculator: otter.ExpiryWriting[identityKey, string](identityReuse),
+		ExpiryCalculator: otter.ExpiryWriting[identityKey, knownIdentity](identityReuse),
 	})
 	if err != nil {
 		return nil, err

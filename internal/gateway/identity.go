@@ -26,6 +26,13 @@ type identityKey struct {
 	principal *token.Principal
 }
 
+// knownIdentity is a JWT that may be used again, and when it was made by the wall clock,
+// which upstreams hold it to, and which may have been set since.
+type knownIdentity struct {
+	text string
+	at   time.Time
+}
+
 // identity returns the signed identity of the caller for the upstream of the
 // call's API (CONTRACT 4.5).
 func (g *Gateway) identity(c *call) (string, error) {
@@ -47,19 +54,19 @@ func (g *Gateway) identity(c *call) (string, error) {
 	if c.client.App.ID == "" { // the organization itself, as of this call
 		cacheKey.app, subject = nil, string(c.client.Org.ID)
 	}
-	if text, ok := g.identities.GetIfPresent(cacheKey); ok {
-		return text, nil
+	if known, ok := g.identities.GetIfPresent(cacheKey); ok && c.began.Round(0).Sub(known.at).Abs() < identityReuse {
+		return known.text, nil
 	}
-	now := g.Now().Unix()
+	now := g.Now().Round(0)
 	text, err := token.MintIdentity(key, &token.IdentityClaims{
 		Issuer: g.Issuer, Audience: c.api.Name, Subject: subject, JTI: token.NewJTI(),
 		Org: string(c.client.Org.ID), App: string(c.client.App.ID), Environment: string(g.Environment),
 		User: user, UserIssuer: userIssuer,
-		IssuedAt: now, Expires: now + int64(identityLife/time.Second),
+		IssuedAt: now.Unix(), Expires: now.Add(identityLife).Unix(),
 	})
 	if err != nil {
 		return "", err
 	}
-	g.identities.Set(cacheKey, text.Reveal())
+	g.identities.Set(cacheKey, knownIdentity{text.Reveal(), now})
 	return text.Reveal(), nil
 }
