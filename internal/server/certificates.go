@@ -121,7 +121,8 @@ func (s *shown) unread(err error) error {
 func (s *shown) reissue() (changed bool, err error) {
 	if old := s.current.Load(); old != nil {
 		life := old.Leaf.NotAfter.Sub(old.Leaf.NotBefore)
-		if s.now().Before(old.Leaf.NotBefore.Add(life * 2 / 3)) {
+		now := s.now() // before it was made, if by a clock that was ahead: then clients refuse it
+		if !now.Before(old.Leaf.NotBefore) && now.Before(old.Leaf.NotBefore.Add(life*2/3)) {
 			return false, nil
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/clock"
 	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/keyring"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/store"
 )
@@ -15,21 +17,18 @@ import (
 func (s *Server) upkeep(ctx context.Context) error {
 	var warned time.Time
 	missed := map[id.Node]bool{}
+	var watch clock.Watch
 	ticker, soon := time.NewTicker(s.Pace.Upkeep), time.NewTicker(retryKeys)
 	defer ticker.Stop()
 	defer soon.Stop()
 	for {
-		for _, e := range s.environments {
-			if err := e.ring.Tick(ctx); err != nil && ctx.Err() == nil {
-				s.Logger.ErrorContext(ctx, "cannot rotate keys", slog.String("environment", string(e.name)), slog.Any("error", err))
-			}
+		if step := watch.Look(s.Now()); step != 0 {
+			s.Logger.WarnContext(ctx, "the clock was set, or the machine has slept; for an hour keys are not rotated, and nothing is forgotten because it is old",
+				slog.Duration("by", step))
 		}
-		err := s.store.Prune(ctx, store.Retention{Feed: feedRetention, FeedKeep: feedKeep, Usage: usageKept, Nodes: nodesKept, Refusals: refusalsKept()})
-		if err != nil && ctx.Err() == nil {
-			s.Logger.WarnContext(ctx, "cannot forget what is old", slog.Any("error", err))
-		}
+		s.keep(ctx, &watch)
 		s.tellOfLoss(ctx, missed)
-		if now := s.Now(); now.Sub(warned) >= warnInterval && s.warn(ctx) {
+		if now := s.Now(); !watch.Stepped() && now.Sub(warned) >= warnInterval && s.warn(ctx) {
 			warned = now
 		}
 		if !s.rest(ctx, ticker, soon) {
@@ -39,6 +38,28 @@ func (s *Server) upkeep(ctx context.Context) error {
 		if s.model.Catalog() != s.compiled.Load() {
 			s.routeByNewest(ctx)
 		}
+	}
+}
+
+// keep does what is done because its time has come, and cannot be undone if the clock
+// was wrong about that.
+func (s *Server) keep(ctx context.Context, watch *clock.Watch) {
+	for _, e := range s.environments {
+		if watch.Stepped() && e.ring.Signer(keyring.UseToken) != nil && e.ring.Signer(keyring.UseIdentity) != nil {
+			continue
+		}
+		if err := e.ring.Tick(ctx); err != nil && ctx.Err() == nil {
+			s.Logger.ErrorContext(ctx, "cannot rotate keys", slog.String("environment", string(e.name)), slog.Any("error", err))
+		}
+	}
+	var err error
+	if watch.Settled() {
+		err = s.store.Prune(ctx, store.Retention{Feed: feedRetention, FeedKeep: feedKeep, Usage: usageKept, Nodes: nodesKept, Refusals: refusalsKept()})
+	} else {
+		err = s.store.PruneRefusals(ctx, refusalsKept())
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Logger.WarnContext(ctx, "cannot forget what is old", slog.Any("error", err))
 	}
 }
 
@@ -84,6 +105,9 @@ func (s *Server) tellOfLoss(ctx context.Context, missed map[id.Node]bool) {
 	}
 	now := s.Now()
 	for _, n := range nodes {
+		if n.State(now) == market.NodeServing {
+			delete(missed, n.ID) // and tell of it again: perhaps it was a clock that was missing
+		}
 		if n.ID == s.self.ID || missed[n.ID] || n.State(now) == market.NodeServing {
 			continue
 		}

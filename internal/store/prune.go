@@ -57,6 +57,17 @@ func (s *Store) Prune(ctx context.Context, keep Retention) error {
 	})
 }
 
+// PruneRefusals forgets the refusals that are too many for whom they are kept for,
+// however old they are: what may be done by a clock that is not believed.
+func (s *Store) PruneRefusals(ctx context.Context, keep RefusalRetention) error {
+	keep.Age = 0
+	over, err := s.crowds(ctx, keep)
+	if err != nil || len(over) == 0 {
+		return err
+	}
+	return s.write(ctx, func(w *session) error { return w.pruneRefusals(keep, over) })
+}
+
 // pruneFeed deletes the entries before the first that is younger than cutoff or
 // among the newest. Always a beginning of the feed, and never by the clock
 // alone: those of several nodes may differ.
