@@ -92,7 +92,29 @@ func (c *Config) check() error {
 		}
 		issuers[e.Issuer] = name
 	}
+	c.checkAddresses(bad)
 	return errors.Join(wrong...)
+}
+
+// checkAddresses sees that no two listeners have one address. Port 0 is a free one
+// for each.
+func (c *Config) checkAddresses(bad func(where, format string, args ...any)) {
+	listeners := [][2]string{{"management", c.Management.Listen}, {"portal", c.Portal.Listen}, {"metrics", c.Metrics.Listen}}
+	for _, name := range slices.Sorted(maps.Keys(c.Environments)) {
+		where := "environments." + string(name)
+		listeners = append(listeners, [2]string{where, c.Environments[name].Listen}, [2]string{where + ".mtls", c.Environments[name].MutualTLS.Listen})
+	}
+	taken := map[string]string{}
+	for _, l := range listeners {
+		where, address := l[0], l[1]
+		if _, port, err := net.SplitHostPort(address); err != nil || port == "0" {
+			continue
+		}
+		if other := taken[address]; other != "" {
+			bad(where+".listen", "%s is the address of %s too; each listener has its own", address, other)
+		}
+		taken[address] = where
+	}
 }
 
 func (e *Environment) check(bad func(where, format string, args ...any), where string) {

@@ -109,8 +109,12 @@ func TestAFileThatIsNotUnderstoodNamesItsLine(t *testing.T) {
 		{"an unknown key beside inline ones", "environments:\n  sandbox:\n    listener: x\n", "line 3: there is no setting listener"},
 		{"a key twice", "name: x\nname: y\n", "line 2: "},
 		{"an environment twice", "environments:\n  a: {listen: 'x:1'}\n  a: {listen: 'x:2'}\n", "line 3: "},
-		{"a list for a text", "name: [x]\n", "line 1: cannot unmarshal"},
-		{"a text for a section", "log: debug\n", "line 1: cannot unmarshal"},
+		{"a list for a text", "name: [x]\n", "line 1: here has to be a text, and not a list"},
+		{"a text for a section", "log: debug\n", "line 1: here has to be a section, with settings of its own, and not a text"},
+		{"a text for a list", "portal:\n  hosts: api.example.com\n", "line 2: here has to be a list, such as [one, two], and not a text"},
+		{"a text for a switch", "portal: {plain: soon}\n", "line 1: here has to be true or false, and not a text"},
+		{"a secret in the file itself", "database: {postgres: 'postgres://u:p@h/d'}\n", "line 1: here has to be the place of a secret, {file: NAME} or {env: NAME}, and not a text"},
+		{"lines that are not indented alike", "portal:\n    listen: a\n   hosts: [b]\n", "see how the lines are indented"},
 		{"a number for a duration", "audience: x\nmax_stale: 15\n", `line 2: "15" is not a duration such as 90s`},
 		{"a negative duration", "max_stale: -1s\n", "is not a duration"},
 		{"a map for a duration", "max_stale: {s: 1}\n", "line 1: "},
@@ -173,6 +177,8 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 		{"a prefix with an underscore", sandbox("secret_prefix: sp_x"), "environments.sandbox.secret_prefix: must be 2 to 16"},
 		{"a prefix too long", sandbox("secret_prefix: abcdefghijklmnopq"), "environments.sandbox.secret_prefix: must be 2 to 16"},
 		{"one prefix for two", sandbox("secret_prefix: spprd"), "environments.sandbox.secret_prefix: is that of production too"},
+		{"one address for two listeners", "portal: {listen: '127.0.0.1:8445'}", "portal.listen: 127.0.0.1:8445 is the address of management too"},
+		{"one address for an environment and its mutual TLS", sandbox("listen: '127.0.0.1:1', mtls: {listen: '127.0.0.1:1'}"), "environments.sandbox.mtls.listen: 127.0.0.1:1 is the address of environments.sandbox too"},
 		{"lifetimes crossed", sandbox("min_token_lifetime: 2h, max_token_lifetime: 1h"), "min_token_lifetime: is longer than max_token_lifetime"},
 		{"a lifetime beyond what is remembered", sandbox("max_token_lifetime: 49h"), "max_token_lifetime: must be at most 48h"},
 		{"a key that signs no longer than it waits", sandbox("key_period: 1h, key_lead: 1h"), "key_period: must be longer than key_lead"},
@@ -282,18 +288,24 @@ func TestASecretIsReadFromItsPlace(t *testing.T) {
 		}
 	}
 	for want, s := range map[string]config.Secret{
-		"give file or env, not both":         {File: file, Env: "KEY"},
-		"name the file or env that holds it": {},
-		"variable NONE is empty or not set":  {Env: "NONE"},
-		"no such file":                       {File: file + "x"},
-		"must be at least 32 random bytes":   {Env: "SHORT"},
-		"as `openssl rand -hex 32` prints":   {Env: "WORDS"},
+		"give file or env, not both":                             {File: file, Env: "KEY"},
+		"name the file or env that holds it":                     {},
+		"variable NONE is empty or not set":                      {Env: "NONE"},
+		"there is no file " + file + "x: for a new installation": {File: file + "x"},
+		"must be at least 32 random bytes":                       {Env: "SHORT"},
+		"as `openssl rand -hex 32` prints":                       {Env: "WORDS"},
 	} {
 		if _, err := s.ReadKey(getenv); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: got %v, want %q", s, err, want)
 		} else if strings.Contains(err.Error(), "horse") || strings.Contains(err.Error(), key[:62]) {
 			t.Errorf("%+v: the error holds the secret: %v", s, err)
 		}
+	}
+	if (config.Secret{File: file}).Exposed() || (config.Secret{Env: "KEY"}).Exposed() {
+		t.Error("what its owner alone can read is called exposed")
+	}
+	if err := os.Chmod(file, 0o644); err != nil || !(config.Secret{File: file}).Exposed() {
+		t.Errorf("%v: a file that everybody can read is not exposed", err)
 	}
 	if !(config.Secret{}).IsZero() || (config.Secret{Env: "KEY"}).IsZero() {
 		t.Error("IsZero is wrong")

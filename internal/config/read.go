@@ -53,11 +53,11 @@ func Parse(text []byte) (*Config, error) {
 		var when *time.ParseError
 		switch {
 		case errors.As(err, &types):
-			return nil, errors.New(unknownField.ReplaceAllString(strings.Join(types.Errors, "; "), "there is no setting $1 here (see docs/config.md)"))
+			return nil, errors.New(plainly(strings.Join(types.Errors, "; ")))
 		case errors.As(err, &when): // the decoder does not say where
 			return nil, fmt.Errorf("line %d: %q is not a time such as 2027-01-31T00:00:00Z", lineOf(text, when.Value), when.Value)
 		}
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil, errors.New(plainly(strings.TrimPrefix(err.Error(), "yaml: ")))
 	}
 	if err := decoder.Decode(&struct{}{}); !errors.Is(err, io.EOF) {
 		return nil, errors.New("holds more than one YAML document")
@@ -128,6 +128,57 @@ func (d Duration) Or(otherwise time.Duration) time.Duration {
 	return time.Duration(d)
 }
 
-// unknownField is how the decoder says that a name is unknown: by Go's types,
-// which are nobody's business.
-var unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+// How the decoder says that a name is unknown, that a value is of another kind, and
+// that lines do not fit together: by Go's types, or by its own states, which are
+// nobody's business.
+var (
+	unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	wrongKind    = regexp.MustCompile("cannot unmarshal !!(\\w+)(?: `[^`]*`)? into (\\S+)")
+	misplaced    = regexp.MustCompile(`did not find expected (?:key|node content|'-' indicator)`)
+)
+
+// plainly says what the decoder says to people. The values that it quotes are left
+// out: one may be a secret, written where the name of its file belongs.
+func plainly(text string) string {
+	text = unknownField.ReplaceAllString(text, "there is no setting $1 here (see docs/config.md)")
+	text = misplaced.ReplaceAllString(text, "this does not fit what is before it: see how the lines are indented, and whether quotes and brackets are closed")
+	return wrongKind.ReplaceAllStringFunc(text, func(found string) string {
+		parts := wrongKind.FindStringSubmatch(found)
+		return "here has to be " + wantedKind(parts[2]) + ", and not " + foundKind(parts[1])
+	})
+}
+
+// wantedKind says which YAML is read into a Go type.
+func wantedKind(goType string) string {
+	switch {
+	case goType == "config.Secret":
+		return "the place of a secret, {file: NAME} or {env: NAME}"
+	case strings.HasPrefix(goType, "[]string"):
+		return "a list, such as [one, two]"
+	case strings.HasPrefix(goType, "[]"):
+		return "a list"
+	case goType == "string":
+		return "a text"
+	case goType == "bool":
+		return "true or false"
+	case strings.HasPrefix(goType, "int"), strings.HasPrefix(goType, "uint"), strings.HasPrefix(goType, "float"):
+		return "a number"
+	}
+	return "a section, with settings of its own"
+}
+
+func foundKind(tag string) string {
+	switch tag {
+	case "seq":
+		return "a list"
+	case "map":
+		return "a section"
+	case "null":
+		return "nothing"
+	case "bool":
+		return "true or false"
+	case "int", "float":
+		return "a number"
+	}
+	return "a text"
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -41,6 +42,15 @@ func (s Secret) Read(getenv func(string) string) (secret.String, error) {
 	return secret.String{}, errors.New("name the file or env that holds it")
 }
 
+// Exposed reports whether others than its owner can read the file.
+func (s Secret) Exposed() bool {
+	if s.File == "" {
+		return false
+	}
+	info, err := os.Stat(s.File)
+	return err == nil && info.Mode().Perm()&0o004 != 0
+}
+
 // What a key has at least: bytes, and different ones among them. Random bytes
 // never have so few; a key that was typed has.
 const (
@@ -48,9 +58,13 @@ const (
 	minKeySpread = 8
 )
 
-// ReadKey returns a secret that is at least 32 bytes in hex or base64.
+// ReadKey returns a secret that is at least 32 bytes in hex or base64. A file that is
+// not there is told with how it is made: the first installation begins so.
 func (s Secret) ReadKey(getenv func(string) string) (secret.String, error) {
 	text, err := s.Read(getenv)
+	if errors.Is(err, fs.ErrNotExist) {
+		return text, fmt.Errorf("there is no file %s: for a new installation make it by (umask 077; openssl rand -hex 32 > %s), for one that has data put back its copy", s.File, s.File)
+	}
 	if err != nil {
 		return text, err
 	}

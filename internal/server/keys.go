@@ -3,6 +3,9 @@ package server
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/config"
@@ -48,6 +51,18 @@ func (s *Server) sealer() (keyring.Sealer, error) {
 		return keyring.Sealer{}, fmt.Errorf("keys.sealing: %w", err)
 	}
 	return sealer, nil
+}
+
+// warnOfExposed tells which files of secrets others than their owner can read. It is
+// no error: a container's files may have to be so.
+func (s *Server) warnOfExposed(ctx context.Context) {
+	c := s.Config
+	places := map[string]config.Secret{"keys.sealing": c.Keys.Sealing, "keys.hashing": c.Keys.Hashing, "database.postgres": c.Database.Postgres, "keys.pkcs11.pin": c.Keys.PKCS11.PIN}
+	for _, name := range slices.Sorted(maps.Keys(places)) {
+		if places[name].Exposed() {
+			s.Logger.WarnContext(ctx, "a file of secrets can be read by everybody on this machine: chmod 400 it", slog.String("setting", name), slog.String("file", places[name].File))
+		}
+	}
 }
 
 // ring is how an environment's keys live.

@@ -161,6 +161,7 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("keys.hashing: %w", err)
 	}
+	s.warnOfExposed(ctx)
 	if s.ca, err = localca.Open(s.Config.Data, s.Now); err != nil {
 		return err
 	}

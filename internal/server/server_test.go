@@ -329,6 +329,18 @@ func TestStartingRefusesInOneSentence(t *testing.T) {
 	}
 }
 
+func TestAKeyThatEverybodyCanReadIsToldInTheLog(t *testing.T) {
+	c := settings(t, t.TempDir(), "")
+	must(t, os.Chmod(c.Keys.Hashing.File, 0o644))
+	var log strings.Builder
+	s, err := server.New(t.Context(), server.Options{Config: c, Getenv: os.Getenv, Logger: slog.New(slog.NewJSONHandler(&log, nil)), Now: time.Now})
+	must(t, err)
+	must(t, s.Close())
+	if text := log.String(); strings.Count(text, "chmod 400") != 1 || !strings.Contains(text, `"setting":"keys.hashing"`) {
+		t.Error(text)
+	}
+}
+
 func TestAnotherSealingKeyIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	c := settings(t, dir, "")
