@@ -15,7 +15,7 @@ type CredentialRevocation struct {
 type CredentialRotation struct {
 	Label   string    `json:"label,omitempty"`           // missing: the old one's
 	Expires time.Time `json:"expires,omitzero"`          // of the new one; missing: never
-	Overlap *Seconds  `json:"overlap_seconds,omitempty"` // for how long the old one goes on to work; missing: a day
+	Overlap *Seconds  `json:"overlap_seconds,omitempty"` // for how long the old one goes on working; missing: a day
 	Force   bool      `json:"force,omitempty"`           // end the old one now, with an overlap of 0, although it is in use
 }
 

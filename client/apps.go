@@ -76,7 +76,7 @@ func (m *Management) ExpireCredential(ctx context.Context, credential string, in
 	return call[api.Credential](ctx, m, http.MethodPatch, "/v1/credentials/"+segment(credential), nil, in)
 }
 
-// RotateCredential makes a secret in the place of another, which goes on to work
+// RotateCredential makes a secret in the place of another, which goes on working
 // for a while; the answer is the only one that shows it.
 func (m *Management) RotateCredential(ctx context.Context, credential string, in api.CredentialRotation) (api.RotatedCredential, error) {
 	return call[api.RotatedCredential](ctx, m, http.MethodPost, "/v1/credentials/"+segment(credential)+"/rotate", nil, in)

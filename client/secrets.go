@@ -35,7 +35,7 @@ func (s *Secrets) List(ctx context.Context) ([]api.Credential, error) {
 }
 
 // Rotate returns a secret in the place of the one that s has, or of the credential
-// of the client's that is named, if that is not empty. The old one goes on to work
+// of the client's that is named, if that is not empty. The old one goes on working
 // for the overlap, so a rotation whose answer was lost may be repeated: it makes
 // another, and the one that nobody got to know stays unused. Keep the answer
 // before anything else is done.

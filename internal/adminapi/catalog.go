@@ -106,7 +106,7 @@ func (h *Handler) applyCatalog(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return &refusal{
 			code: api.CodeInvalid, field: "files", detail: "the catalogue has faults; nothing was changed", errors: faults(err),
-			hint: "mend them all and try again, with dry_run to only check",
+			hint: "mend them all and try again; a dry run only checks",
 		}
 	}
 	bundle, sum, err := manifest.Bundle(files)

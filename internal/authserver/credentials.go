@@ -141,7 +141,7 @@ func (s *Server) listOwn(w http.ResponseWriter, r *http.Request) error {
 }
 
 // rotateOwn gives a client a secret in the place of its own (CONTRACT 6.6). The
-// old one goes on to work, so that a lost answer is only asked for again.
+// old one goes on working, so that a lost answer is only asked for again.
 func (s *Server) rotateOwn(w http.ResponseWriter, r *http.Request) error {
 	if err := onlyPost(r); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -104,6 +105,9 @@ func readFolder(dir string) (map[string]string, error) {
 		return nil, &usageError{dir + " is not a folder", []string{"name the folder that holds products.yaml and a folder for each API"}}
 	}
 	root := os.DirFS(dir)
+	if err := elsewhere(root, dir); err != nil {
+		return nil, err
+	}
 	files := map[string]string{}
 	err = fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
@@ -136,6 +140,28 @@ func readFolder(dir string) (map[string]string, error) {
 		return nil, fmt.Errorf("read the catalogue in %s: %w", dir, err)
 	}
 	return files, nil
+}
+
+// elsewhere says where the catalogue is, if the folder is one of its APIs', or the one
+// that the catalogue's folder is in.
+func elsewhere(root fs.FS, dir string) error {
+	there := func(pattern string) string {
+		found, err := fs.Glob(root, pattern)
+		if err != nil || len(found) == 0 {
+			return ""
+		}
+		return found[0]
+	}
+	if there("products.yaml") != "" {
+		return nil
+	}
+	if there("manifest.yaml") != "" {
+		return &usageError{dir + " is the folder of one API, not of a catalogue", []string{"name the folder that it is in, with products.yaml: " + filepath.Join(dir, "..")}}
+	}
+	if inner := there("*/products.yaml"); inner != "" {
+		return &usageError{dir + " is not the folder of a catalogue: it has no products.yaml", []string{"is this the one? " + filepath.Join(dir, filepath.Dir(inner))}}
+	}
+	return nil
 }
 
 func (p *Program) catalogShow() *cobra.Command {

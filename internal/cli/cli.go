@@ -135,6 +135,10 @@ The management commands speak to a running Sallyport. Which one, and as whom:
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.SilenceErrors, root.SilenceUsage = true, true
+	root.Version = p.Version
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	// A command that only holds others does nothing by itself, whatever its flags.
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()
@@ -153,8 +157,32 @@ The management commands speak to a running Sallyport. Which one, and as whom:
 	for _, command := range p.Commands {
 		root.AddCommand(command(p))
 	}
+	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	arrange(root)
 	return root
+}
+
+// arrange groups the commands in the help of root by who needs them.
+func arrange(root *cobra.Command) {
+	for _, group := range []struct{ title, commands string }{
+		{"Run it:", "demo serve bootstrap reset-keys status node key metrics"},
+		{"Customers and what they have:", "org app credential subscription tin submitter import"},
+		{"APIs:", "catalog product"},
+		{"What happens:", "explain refusal usage audit"},
+		{"Tokens and operators:", "token not-before operator"},
+		{"As a client, without an operator token:", "secret"},
+		{"This program:", "completion help version"},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, name := range strings.Fields(group.commands) {
+			for _, c := range root.Commands() {
+				if c.Name() == name {
+					c.GroupID = group.title
+				}
+			}
+		}
+	}
 }
 
 // noun returns a command that only holds others.
@@ -255,6 +283,7 @@ func need(cmd *cobra.Command, flag string) {
 	if err := cmd.MarkFlagRequired(flag); err != nil {
 		panic(err) // the flag is not there: a bug
 	}
+	cmd.Flags().Lookup(flag).Usage += " (required)"
 }
 
 // clock is the time of a program. It is not turned into UTC here: that would take the

@@ -41,7 +41,7 @@ func TestACustomersLifeInCommands(t *testing.T) {
 	if queue := get[api.List[api.Subscription]](t, w, "subscription", "list", "--state", "requested"); len(queue.Items) != 1 || queue.Items[0].NextActor != "operator" {
 		t.Errorf("queue: %+v", queue)
 	}
-	w.fails(t, ExitFailed, []string{"subscription approve: contract: approving records a contract"}, "subscription", "approve", sub.ID)
+	w.fails(t, ExitFailed, []string{"subscription approve: --contract: approving records a contract"}, "subscription", "approve", sub.ID)
 	if got := get[api.Subscription](t, w, "subscription", "approve", sub.ID, "--contract", "C-1", "--note", "signed"); got.State != "subscribed" {
 		t.Errorf("got %+v", got)
 	}
@@ -209,6 +209,9 @@ func TestTheOtherNounsInCommands(t *testing.T) {
 		Parameter: "Authorization", Skew: 4 * time.Minute, Org: id.Org(org.ID), App: "app_gone", Credential: "cred_a", Label: "ci", Hint: "spsbx_AB",
 	})
 	out := w.ok(t, "explain", "abc")
+	if shown := w.ok(t, "refusal", "show", "abc"); shown != out {
+		t.Errorf("refusal show: %s\nexplain: %s", shown, out)
+	}
 	for _, part := range []string{
 		"four minutes ago", "fetch a new one", "Authorization", "4m0s past the end", `"ci" spsbx_AB cred_a`, `"Acme Health" org_`, "call GET /elig/v1/{id}",
 	} {

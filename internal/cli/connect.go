@@ -96,6 +96,8 @@ func (p *Program) connection() (c connection, err error) {
 			"give --url https://host:port, set SALLYPORT_URL, or give the file of a demo: --ready FILE",
 			"to try things out: sallyport demo --ready demo.json",
 		}}
+	case !strings.HasPrefix(c.url, "https://") && !strings.HasPrefix(c.url, "http://"):
+		return c, &usageError{"the URL of the management API has to begin with https://", []string{"check --url or SALLYPORT_URL"}}
 	case c.token.Reveal() == "":
 		return c, &usageError{"there is no operator token", []string{
 			"give --token-file FILE (- is stdin), or set SALLYPORT_TOKEN",

@@ -83,7 +83,7 @@ func (p *Program) credentialCreate() *cobra.Command {
 		})
 	orgFlag(cmd, &org, withinOrg)
 	cmd.Flags().StringVar(&in.Label, "label", "", "`TEXT` to know it by")
-	cmd.Flags().StringVar(&expires, "expires", "never", "`WHEN` it stops to work: a time, or how long from now, such as 90d")
+	cmd.Flags().StringVar(&expires, "expires", "never", "`WHEN` it stops working: a time, or how long from now, such as 90d")
 	cmd.Flags().StringVar(&publicKey, "public-key", "", "no secret, but the public key of `FILE` (JWK, or PEM of a key or certificate): private_key_jwt")
 	cmd.Flags().StringVar(&in.JWKSURI, "jwks-uri", "", "no secret, but the keys that the app publishes at `URL`: private_key_jwt")
 	cmd.Flags().StringVar(&certificate, "certificate", "", "no secret, but the certificate of `FILE` (PEM): self_signed_tls_client_auth")
@@ -122,7 +122,7 @@ func textOf(file string) (string, error) {
 }
 
 func (p *Program) credentialExpire() *cobra.Command {
-	cmd := operation(p, "expire CREDENTIAL WHEN", "Move the moment at which a credential stops to work; its tokens live on",
+	cmd := operation(p, "expire CREDENTIAL WHEN", "Move the moment at which a credential stops working; its tokens live on",
 		`  sallyport credential expire cred_7k2m4x6d3c5b7a2e4f6g3h5j7q 7d
   sallyport credential expire cred_7k2m4x6d3c5b7a2e4f6g3h5j7q never`, credentialMembers,
 		func(cmd *cobra.Command, m *client.Management, args []string) (c api.Credential, err error) {

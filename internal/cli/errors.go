@@ -115,7 +115,9 @@ func cobraUsage(text string) (string, bool) {
 func explainRefusal(cmd *cobra.Command, e *client.Error) (reason string, hints []string) {
 	p := e.Problem
 	reason = p.Detail
-	if p.Field != "" {
+	if flag := cmd.Flags().Lookup(strings.ReplaceAll(p.Field, "_", "-")); flag != nil && p.Field != "" {
+		reason = "--" + flag.Name + ": " + reason
+	} else if p.Field != "" {
 		reason = p.Field + ": " + reason
 	}
 	for _, fault := range p.Errors {
@@ -128,7 +130,7 @@ func explainRefusal(cmd *cobra.Command, e *client.Error) (reason string, hints [
 	}
 	switch {
 	case p.Code == "":
-		hints = []string{"is the URL that of a Sallyport's management API?"}
+		hints = []string{"is the URL that of a Sallyport's management API, with https:// and its port?"}
 	case p.Status == http.StatusUnauthorized:
 		hints = []string{
 			"the token came from --token-file, SALLYPORT_TOKEN or --ready: is it of this Sallyport, live and whole?",

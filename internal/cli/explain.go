@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 
@@ -37,6 +38,9 @@ func (p *Program) explainCommand() *cobra.Command {
 			e, err := m.Explain(cmd.Context(), c)
 			if err != nil {
 				return err
+			}
+			if e.Status == http.StatusUnauthorized && e.Next == "" && c.Token == nil {
+				e.Next = "ask again with an access token of the app, in a file: --token FILE"
 			}
 			return p.answer(e, explanation(e))
 		})

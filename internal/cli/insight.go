@@ -104,7 +104,11 @@ func mean(u api.UsageRow) string {
 	if u.Count == 0 {
 		return ""
 	}
-	return (time.Duration(u.DurationMS/u.Count) * time.Millisecond).String()
+	each := (time.Duration(u.DurationMS) * time.Millisecond / time.Duration(u.Count)).Round(10 * time.Microsecond)
+	if each == 0 {
+		return "<1ms" // only whole milliseconds are added up
+	}
+	return each.String()
 }
 
 // took is a duration as a table shows it.

@@ -42,7 +42,7 @@ func (p *Program) operatorCreate() *cobra.Command {
 			p.note("note: the operator token is shown only this once; keep it where others cannot read it")
 			return nil
 		})
-	cmd.Flags().StringVar(&expires, "expires", "never", "`WHEN` it stops to work: a time, or how long from now, such as 90d")
+	cmd.Flags().StringVar(&expires, "expires", "never", "`WHEN` it stops working: a time, or how long from now, such as 90d")
 	return cmd
 }
 

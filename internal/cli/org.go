@@ -31,7 +31,13 @@ func orgMembers(o api.Organization) table {
 func (p *Program) orgCreate() *cobra.Command {
 	return operation(p, "create NAME", "Add an organization", `  sallyport org create "Acme Health"`, orgMembers,
 		func(cmd *cobra.Command, m *client.Management, args []string) (api.Organization, error) {
-			return m.CreateOrganization(cmd.Context(), api.NewOrganization{Name: args[0]})
+			o, err := m.CreateOrganization(cmd.Context(), api.NewOrganization{Name: args[0]})
+			if err == nil {
+				if _, another := findOrg(cmd.Context(), m, o.Name); another != nil {
+					p.note("there is another organization of this name: commands will need the id, or give this one a name of its own: sallyport org update %s --name NAME", o.ID)
+				}
+			}
+			return o, err
 		})
 }
 

@@ -14,7 +14,13 @@ import (
 )
 
 func (p *Program) refusalCommand() *cobra.Command {
-	return p.noun("refusal", "Calls and token requests that were refused", `  sallyport refusal list --org "Acme Health"`, p.refusalList())
+	return p.noun("refusal", "Calls and token requests that were refused", `  sallyport refusal list --org "Acme Health"
+  sallyport refusal show 4bf92f3577b34da6a3ce929d0e0e4736`, p.refusalList(), p.refusalShow())
+}
+
+func (p *Program) refusalShow() *cobra.Command {
+	return p.manage("show TRACE", "Say why one was refused, as sallyport explain TRACE does",
+		`  sallyport refusal show 4bf92f3577b34da6a3ce929d0e0e4736`, p.why)
 }
 
 func (p *Program) refusalList() *cobra.Command {
@@ -45,7 +51,7 @@ func (p *Program) refusalList() *cobra.Command {
 	flags.StringVar(&f.Code, "code", "", "only what was answered with this error `CODE`, such as invalid_client")
 	flags.StringVar(&f.Trace, "trace", "", "only what has this `TRACE` id")
 	pageFlags(cmd, &f.Page)
-	complete(cmd, "surface", "token", "call")
+	complete(cmd, "surface", "token", "call", "report")
 	return cmd
 }
 
@@ -69,11 +75,20 @@ func (p *Program) why(cmd *cobra.Command, m *client.Management, args []string) e
 	if r.Org == "" {
 		t.add("organization", "not known: what was sent names nobody")
 	}
-	t.add("request", joined(map[string]string{"token": "token request", "call": "call"}[r.Surface], r.Method, r.Path))
-	t.add("answer", number(r.Status)+" "+r.Code)
+	t.add("request", joined(map[string]string{"token": "token request", "call": "call", "report": "call"}[r.Surface], r.Method, r.Path))
+	t.add("answer", answered(r))
 	t.add("when and where", when(r.At)+" at "+r.Environment)
 	t.add("trace", r.TraceID)
 	return p.answer(r, t)
+}
+
+// answered says what the caller got, who was refused or only reported.
+func answered(r api.Refusal) string {
+	answer := number(r.Status) + " " + r.Code
+	if r.Surface == "report" {
+		return "passed on: its API only reports; with validate: enforce it would have been " + answer
+	}
+	return answer
 }
 
 // skew says how far a time was off.

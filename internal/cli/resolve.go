@@ -44,11 +44,14 @@ func findApp(ctx context.Context, m *client.Management, org, text string) (strin
 	if err != nil {
 		return "", err
 	}
-	var ids []string
+	var ids, whose []string
 	for _, a := range all {
 		if a.Name == text {
-			ids = append(ids, a.ID)
+			ids, whose = append(ids, a.ID), append(whose, a.ID+" of "+a.Org)
 		}
+	}
+	if len(ids) > 1 && org == "" {
+		return "", hint(fmt.Errorf("there are %d apps %q", len(ids), text), "say whose: --org ORG", "or give the id of one: "+strings.Join(whose, ", "))
 	}
 	return only(ids, "app", text, "sallyport app list")
 }

@@ -89,7 +89,7 @@ func wholeDays(text string) (int, error) {
 func (p *Program) credentialRotate() *cobra.Command {
 	var label, expires string
 	var overlap time.Duration
-	cmd := p.manage("rotate CREDENTIAL", "Make a secret in the place of another, which goes on to work for a while; it is shown only now",
+	cmd := p.manage("rotate CREDENTIAL", "Make a secret in the place of another, which goes on working for a while; it is shown only now",
 		`  sallyport credential rotate cred_7k2m4x6d3c5b7a2e4f6g3h5j7q --overlap 48h --expires 90d
   sallyport credential rotate cred_7k2m4x6d3c5b7a2e4f6g3h5j7q -o json > secret.json`,
 		func(cmd *cobra.Command, m *client.Management, args []string) error {
@@ -113,8 +113,9 @@ func (p *Program) credentialRotate() *cobra.Command {
 			return p.answerRotation(c)
 		})
 	cmd.Flags().StringVar(&label, "label", "", "`TEXT` to know the new one by; else the old one's")
-	cmd.Flags().StringVar(&expires, "expires", "never", "`WHEN` the new one stops to work: a time, or how long from now, such as 90d")
-	cmd.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "`DURATION` for which the old one goes on to work, such as 48h")
+	cmd.Flags().StringVar(&expires, "expires", "never", "`WHEN` the new one stops working: a time, or how long from now, such as 90d")
+	cmd.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "`DURATION` for which the old one goes on working, such as 48h")
+	cmd.Flags().Lookup("overlap").DefValue = "24h" // as people write it
 	forceFlag(cmd)
 	return cmd
 }

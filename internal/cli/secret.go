@@ -106,7 +106,7 @@ func (p *Program) secretRotate() *cobra.Command {
 	var in api.CredentialRotation
 	var credential, expires string
 	var overlap time.Duration
-	cmd := p.verb("rotate", "Get a secret in the place of the client's own, which goes on to work for a while; it is shown only now",
+	cmd := p.verb("rotate", "Get a secret in the place of the client's own, which goes on working for a while; it is shown only now",
 		`  sallyport secret rotate --token-url https://sandbox.api.example.com/oauth2/token --client-id ID --secret-file secret
   sallyport secret rotate --issuer https://sandbox.api.example.com --client-id ID --secret-file - -o json > new.json`,
 		func(cmd *cobra.Command, _ []string) error {
@@ -131,8 +131,9 @@ func (p *Program) secretRotate() *cobra.Command {
 	own.add(cmd)
 	cmd.Flags().StringVar(&credential, "credential", "", "`ID` of another credential of the client's to rotate")
 	cmd.Flags().StringVar(&in.Label, "label", "", "`TEXT` to know the new one by; else the old one's")
-	cmd.Flags().StringVar(&expires, "expires", "never", "`WHEN` the new one stops to work: a time, or how long from now, such as 90d")
-	cmd.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "`DURATION` for which the old one goes on to work, such as 48h")
+	cmd.Flags().StringVar(&expires, "expires", "never", "`WHEN` the new one stops working: a time, or how long from now, such as 90d")
+	cmd.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "`DURATION` for which the old one goes on working, such as 48h")
+	cmd.Flags().Lookup("overlap").DefValue = "24h" // as people write it
 	cmd.Flags().BoolVar(&in.Force, "force", false, "with --overlap 0: end the old one now")
 	return cmd
 }

@@ -57,7 +57,7 @@ func (p *Program) serveCommand() *cobra.Command {
 			return started(p.serve(cmd.Context(), file))
 		})
 	cmd.Flags().StringVar(&file, "config", "", "`FILE` with the configuration, see docs/config.md")
-	_ = cmd.MarkFlagRequired("config") // fails only for a flag that is not there
+	need(cmd, "config")
 	return cmd
 }
 
@@ -120,7 +120,7 @@ func (p *Program) bootstrapCommand() *cobra.Command {
 	cmd.Flags().StringVar(&file, "config", "", "`FILE` with the configuration")
 	cmd.Flags().StringVar(&label, "label", "bootstrap", "`TEXT` to know the token by")
 	cmd.Flags().IntVar(&days, "days", 0, "`N` days until it expires; 0: never")
-	_ = cmd.MarkFlagRequired("config") // fails only for a flag that is not there
+	need(cmd, "config")
 	return cmd
 }
 
@@ -178,7 +178,7 @@ func (p *Program) resetKeysCommand() *cobra.Command {
 	cmd.Flags().StringVar(&file, "config", "", "`FILE` with the configuration")
 	cmd.Flags().StringVar(&env, "environment", "", "`NAME` of the environment whose signing keys nobody can open")
 	cmd.Flags().BoolVar(&hashing, "hashing", false, "accept the hashing key that the configuration names now")
-	_ = cmd.MarkFlagRequired("config") // fails only for a flag that is not there
+	need(cmd, "config")
 	return cmd
 }
 

@@ -22,7 +22,7 @@ const (
 	// InUse is for how long after its last use a credential counts as in use: a
 	// client that fetches a token for each day's work is covered.
 	InUse = 24 * time.Hour
-	// DefaultOverlap is how long a secret that was rotated goes on to work.
+	// DefaultOverlap is how long a secret that was rotated goes on working.
 	DefaultOverlap = 24 * time.Hour
 	maxOverlap     = 366 * 24 * time.Hour
 )
@@ -90,7 +90,7 @@ type Rotation struct {
 	Credential id.Credential
 	Label      string        // of the new one; empty: the old one's
 	Expires    time.Time     // of the new one; zero: never
-	Overlap    time.Duration // for how long the old one goes on to work
+	Overlap    time.Duration // for how long the old one goes on working
 	Guard      Guard         // of the old one, if it has no overlap
 	// Proof is the credential by which the client that wishes it authenticated;
 	// empty: an operator wishes it.
@@ -107,7 +107,7 @@ type Rotated struct {
 	Text     secret.String // of the new one: the only time that it is shown
 }
 
-// RotateCredential makes a secret in the place of another, which goes on to work
+// RotateCredential makes a secret in the place of another, which goes on working
 // for the overlap, and never longer than it would have. Both are one change, and
 // each one's record names the other. Repeated, it makes another secret and leaves
 // the old one's end where it is.

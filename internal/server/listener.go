@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"syscall"
 	"time"
 
@@ -64,7 +65,9 @@ func listen(ctx context.Context, name string, c config.Listener, ca *localca.Aut
 		hosts = nil // those that nobody asked for are for who is in front
 	}
 	for _, host := range hosts {
-		l.urls = append(l.urls, scheme+"://"+net.JoinHostPort(host, port))
+		if u := scheme + "://" + net.JoinHostPort(host, port); !slices.Contains(l.urls, u) {
+			l.urls = append(l.urls, u)
+		}
 	}
 	l.url = l.urls[0]
 	return l, nil

@@ -38,7 +38,7 @@ func TestIMATokenIsTakenWhereTheManifestSaysSo(t *testing.T) {
 		{"4.4 with the scheme", "marked", map[string]string{"IMA-Token": bearer}, 200, ""},
 		{"4.4 with the scheme in any case", "marked", map[string]string{"ima-token": "bEARER " + token}, 200, ""},
 		{"4.4 without the scheme", "marked", map[string]string{"IMA-Token": token}, 200, ""},
-		{"4.4 Authorization goes on to work", "marked", map[string]string{"Authorization": bearer}, 200, ""},
+		{"4.4 Authorization goes on working", "marked", map[string]string{"Authorization": bearer}, 200, ""},
 		{"4.4 Authorization needs its scheme all the same", "marked", map[string]string{"Authorization": token}, 401, "invalid_request"},
 		{"4.4 both, and the same token", "marked", map[string]string{"Authorization": bearer, "IMA-Token": token}, 400, "invalid_request"},
 		{"4.4 both, and one is no token", "marked", map[string]string{"Authorization": bearer, "IMA-Token": ""}, 400, "invalid_request"},
