@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -48,9 +46,11 @@ type order struct {
 	TLS     bool
 	Folder  string
 	Null    bool // a server that does nothing
+	Sign    bool // it signs once for each request, by the environment's algorithm, if Null
 	// Upstream is where production has an API, if it is to have one.
 	Upstream string
 	Changes  bool // a server that an operator changes, with a store and few apps
+	Routes   int // operations, in APIs of at most 100; 0: one API of one operation
 }
 
 // state is what the server tells of itself when it is asked.
@@ -59,6 +59,7 @@ type state struct {
 	Mallocs uint64        // so far
 	Alloc   uint64        // bytes, so far
 	Heap    uint64        // bytes that live, after a collection; only by "heap"
+	Stacks  uint64        // bytes, after a collection; only by "heap"
 	RSS     int64         // the most it has been, in KiB
 	Bare    time.Duration // of one signature; only by "bare"
 }
@@ -72,7 +73,7 @@ func measureMe(text string, in io.Reader, out io.Writer) error {
 	headroom := Headroom(os.Getenv) // as cli.serve does
 	defer runtime.KeepAlive(headroom)
 	if o.Null {
-		return measureNull(in, out)
+		return measureNull(o, in, out)
 	}
 	file, err := os.Create(filepath.Join(o.Folder, "access.log"))
 	if err != nil {
@@ -96,7 +97,7 @@ func measureMe(text string, in io.Reader, out io.Writer) error {
 	}
 	defer s.close()
 	if o.Upstream != "" {
-		catalog, err := benchCatalog(o.Upstream)
+		catalog, err := catalogOf(o)
 		if err != nil {
 			return err
 		}
@@ -120,17 +121,6 @@ func measureMe(text string, in io.Reader, out io.Writer) error {
 	}
 	cancel()
 	return serving.Wait()
-}
-
-// measureNull serves what costs nothing, in an answer as long as a token's: what is
-// left of a latency is net/http's, the load's and the machine's.
-func measureNull(in io.Reader, out io.Writer) error {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		_, _ = w.Write(make([]byte, 1000))
-	}))
-	defer s.Close()
-	return bare{}.tell(map[string]string{"production": s.URL, "sandbox": s.URL}, "", 0, in, out)
 }
 
 // tell says where the server is, and then answers each line of in.
@@ -166,7 +156,7 @@ func (b bare) answer(line, folder string) (state, error) {
 	case "heap":
 		runtime.GC()
 		runtime.ReadMemStats(&memory)
-		st.Heap = memory.HeapAlloc
+		st.Heap, st.Stacks = memory.HeapAlloc, memory.StackInuse
 	case "profile":
 		file, err := os.Create(filepath.Join(folder, rest))
 		if err != nil {
