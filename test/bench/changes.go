@@ -32,50 +32,48 @@ const (
 // changes measures what callers feel of changes: an open load of calls at a quarter of
 // what the gateway can take, while nothing changes and then while something does every
 // second. One call that fails ends the run.
-func (b *bench) changes() (err error) {
-	aside := &processes{folder: b.folder}
-	upstream, err := aside.upstream()
+func (b *bench) changes(what string) error {
+	return b.beside(func(_ *processes, upstream string) error {
+		return b.with(order{TLS: true, Upstream: "http://" + upstream, Changes: true}, func(s *server) error {
+			return b.changing(s, what)
+		})
+	})
+}
+
+func (b *bench) changing(s *server, what string) error {
+	l, err := changeLoad(s)
 	if err != nil {
 		return err
 	}
-	defer func() { b.aside += aside.used(); _ = aside.stop() }() // how they end is their own affair
-	return b.with(order{TLS: true, Upstream: "http://" + upstream, Changes: true}, func(s *server) error {
-		l, err := changeLoad(s)
-		if err != nil {
-			return err
-		}
-		full, err := l.closed(2 * b.long)
-		if err != nil {
-			return err
-		}
-		rate := full.perSecond() / 4
-		rows := []*change{{What: "nothing"}, {What: "catalogue"}, {What: "keys"}, {What: "certificates"}, {What: "everything"}}
-		for range b.rounds {
-			steady, err := l.open(3*b.long, rate)
-			if err != nil {
-				return err
-			}
-			for _, row := range rows {
-				if err := b.change(s, l, row, rate, &steady); err != nil {
-					return fmt.Errorf("changing %s: %w", row.What, err)
-				}
-			}
-		}
-		b.say("\ncalls over TLS, at %.0f a second, while every second there changes\n%-14s %8s %10s %11s %9s %9s %7s %7s\n", rate, "what", "changes", "each ms", "steady p99", "p99 ms", "most ms", "ratio", "target")
-		for _, row := range rows {
-			row.Rate, row.Target = rate, changeTarget
-			row.P99, row.Ratio = median(row.p99), median(row.ratios)
-			if len(row.each) > 0 {
-				row.Each = median(row.each)
-			}
-			row.Reached = row.Ratio <= row.Target
-			b.report.Changes = append(b.report.Changes, *row)
-			b.say("%-14s %8d %10.1f %11.2f %9.2f %9.1f %7.2f %7.4g %s\n", row.What, row.Changes, row.Each, row.Steady/1000, row.P99/1000, row.Most/1000, row.Ratio, row.Target, mark(row.Reached))
-		}
-		st, err := s.ask("")
-		b.aside += st.CPU
+	full, err := l.closed(2 * b.long)
+	if err != nil {
 		return err
-	})
+	}
+	rate := full.perSecond() / 4
+	rows := []*change{{What: "nothing"}, {What: "catalogue"}, {What: "keys"}, {What: "certificates"}, {What: "everything"}}
+	for range b.rounds {
+		steady, err := l.open(2*b.long, rate)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if err := b.change(s, l, row, rate, &steady); err != nil {
+				return fmt.Errorf("changing %s: %w", row.What, err)
+			}
+		}
+	}
+	b.say("\n%s; at %.0f a second\n%-14s %8s %10s %11s %9s %9s %7s %7s\n", what, rate, "what", "changes", "each ms", "steady p99", "p99 ms", "most ms", "ratio", "target")
+	for _, row := range rows {
+		row.Rate, row.Target = rate, changeTarget
+		row.P99, row.Ratio = median(row.p99), median(row.ratios)
+		if len(row.each) > 0 {
+			row.Each = median(row.each)
+		}
+		row.Reached = row.Ratio <= row.Target
+		b.report.Changes = append(b.report.Changes, *row)
+		b.say("%-14s %8d %10.1f %11.2f %9.2f %9.1f %7.2f %7.4g %s\n", row.What, row.Changes, row.Each, row.Steady/1000, row.P99/1000, row.Most/1000, row.Ratio, row.Target, mark(row.Reached))
+	}
+	return nil
 }
 
 // changeLoad is calls with a token that the server's own app gets.
@@ -127,7 +125,7 @@ func (b *bench) change(s *server, l *load, row *change, rate float64, steady *me
 			row.each = append(row.each, float64(time.Since(began).Microseconds())/1000)
 		}
 	}()
-	m, err := l.open(3*b.long, rate)
+	m, err := l.open(2*b.long, rate)
 	close(stop)
 	if changed := <-done; err == nil {
 		err = changed

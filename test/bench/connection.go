@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -16,6 +17,7 @@ import (
 type connection struct {
 	address string
 	tls     *tls.Config // nil: plain
+	from    net.IP      // nil: the system chooses
 	net     net.Conn
 	buf     []byte
 	r, w    int
@@ -26,7 +28,11 @@ type connection struct {
 var errAnswer = errors.New("not an answer that this client can read")
 
 func (c *connection) open() error {
-	conn, err := (&net.Dialer{Timeout: 5 * time.Second}).Dial("tcp", c.address)
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	if c.from != nil {
+		dialer.LocalAddr, dialer.Control = &net.TCPAddr{IP: c.from}, portLater
+	}
+	conn, err := dialer.Dial("tcp", c.address)
 	if err != nil {
 		return err
 	}
@@ -38,6 +44,17 @@ func (c *connection) open() error {
 		c.buf = make([]byte, 32<<10)
 	}
 	return nil
+}
+
+// portLater leaves the choice of a port until the other end is known (ip(7)), so that
+// connections to different servers can have the same.
+func portLater(_, _ string, raw syscall.RawConn) error {
+	const bindAddressNoPort = 24 // IP_BIND_ADDRESS_NO_PORT
+	var err error
+	if e := raw.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_IP, bindAddressNoPort, 1) }); e != nil {
+		return e
+	}
+	return err
 }
 
 func (c *connection) close() {

@@ -42,11 +42,15 @@ type worker struct {
 	err  error
 }
 
-// one sends one request, which was due at a time, and counts how long its answer
+// one sends the next request, which was due at a time, and counts how long its answer
 // took from then on.
 func (w *worker) one(due time.Time) bool {
+	return w.ask(w.requests[w.next.Add(1)%uint64(len(w.requests))], due)
+}
+
+// ask sends a request.
+func (w *worker) ask(request []byte, due time.Time) bool {
 	w.late.add(time.Since(due))
-	request := w.requests[w.next.Add(1)%uint64(len(w.requests))]
 	status, err := w.do(request, time.Now().Add(answerIn))
 	if err == nil && status != w.status {
 		err = fmt.Errorf("status %d, want %d: %.200s", status, w.status, w.body)
@@ -89,6 +93,22 @@ func (l *load) closed(d time.Duration) (measured, error) {
 	end := time.Now().Add(d)
 	return l.run(func(w *worker) {
 		for now := time.Now(); now.Before(end) && w.one(now); now = time.Now() {
+		}
+	})
+}
+
+// exactly sends every request once, as fast as answers come, and has keep look at
+// each answer's body; nil: nobody looks.
+func (l *load) exactly(keep func(i int, body []byte)) (measured, error) {
+	var sent atomic.Int64
+	return l.run(func(w *worker) {
+		for i := sent.Add(1) - 1; i < int64(len(l.requests)); i = sent.Add(1) - 1 {
+			if !w.ask(l.requests[i], time.Now()) {
+				return
+			}
+			if keep != nil {
+				keep(int(i), w.body)
+			}
 		}
 	})
 }

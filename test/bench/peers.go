@@ -1,194 +1,288 @@
 package main
 
 import (
-	"bufio"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
-// processes are the servers beside ours, ended at the end.
-type processes struct {
-	folder  string
-	running []*exec.Cmd
+// Names of peers, in tables and in the report.
+const (
+	reverseProxy   = "httputil.ReverseProxy, tuned"
+	answersItself  = "net/http, which answers itself"
+	haproxyChecked = "haproxy, RS256 each time"
+)
+
+// peer is a server that ours is compared with.
+type peer struct {
+	name    string
+	program string // on PATH; empty: this one
+	checks  bool   // it verifies the token's signature
+	start   func(p *processes, g gate) error
 }
 
-// start starts a server that is to listen at address.
-func (p *processes) start(address, program string, args ...string) error {
-	cmd := exec.Command("nice", append([]string{"-n", "5", program}, args...)...) //nolint:gosec,noctx // as ours is started; stop ends it
-	cmd.Dir = p.folder
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	p.running = append(p.running, cmd)
-	for range 100 {
-		conn, err := (&net.Dialer{Timeout: time.Second}).Dial("tcp", address)
-		if err == nil {
-			return conn.Close()
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	return fmt.Errorf("%s does not listen", program)
+// gate is where a peer is to stand, and what it needs to check tokens.
+type gate struct {
+	address  string
+	upstream string
+	name     string // for files
+	key      string // a file, PEM
+	issuer   string
+	jwks     string // a URL
 }
 
-func (p *processes) stop() error {
+// peers lists them: what a proxy of Go costs first, which is the measure, then those
+// that have to be installed.
+func peers() []peer {
+	return []peer{
+		{name: reverseProxy, start: func(p *processes, g gate) error { return p.self("proxy", g.address, g.upstream) }},
+		{name: answersItself, start: func(p *processes, g gate) error { return p.self("upstream", g.address, "") }},
+		{name: "nginx, nothing checked", program: "nginx", start: startNginx},
+		{name: "haproxy, nothing checked", program: "haproxy", start: startHAProxy(false)},
+		{name: haproxyChecked, program: "haproxy", checks: true, start: startHAProxy(true)},
+		{name: "caddy, nothing checked", program: "caddy", start: startCaddy},
+		{name: "traefik, nothing checked", program: "traefik", start: startTraefik(false)},
+		{name: "traefik, its fast proxy", program: "traefik", start: startTraefik(true)},
+		{name: "krakend, nothing checked", program: "krakend", start: startKrakenD(false)},
+		{name: "krakend, RS256 each time", program: "krakend", checks: true, start: startKrakenD(true)},
+	}
+}
+
+// open starts those of the peers that are wanted and installed, or all for none, and
+// tells the others. One that does not start, or does not do what it is for, is left
+// out: no more depends on it than its own row.
+func (b *bench) open(p *processes, upstream string, s *server, tokens []string, wanted ...string) ([]*call, error) {
+	g := gate{upstream: upstream, jwks: "http://" + s.address("production") + "/.well-known/jwks.json"}
 	var err error
-	for _, cmd := range p.running {
-		err = errors.Join(err, cmd.Process.Signal(os.Interrupt))
-		_ = cmd.Wait() // how it ends is its own affair
+	if g.key, g.issuer, err = p.signingKey(s, tokens[0]); err != nil {
+		return nil, err
 	}
-	return err
-}
-
-// used is the CPU time of all of them.
-func (p *processes) used() time.Duration {
-	var total time.Duration
-	for _, cmd := range p.running {
-		total += processTime(cmd.Process.Pid)
-	}
-	return total
-}
-
-// free is an address where nobody listens.
-func free() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once
-	if err != nil {
-		return ""
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-func (p *processes) file(name, text string) (string, error) {
-	path := filepath.Join(p.folder, name)
-	return path, os.WriteFile(path, []byte(text), 0o600)
-}
-
-// upstreamAnswer is what every server's upstream answers.
-var upstreamAnswer = `{"status":"ok","pad":"` + strings.Repeat("x", 1000) + `"}`
-
-const nginxConf = `worker_processes %d; pid %s; error_log stderr error;
-events { worker_connections 1024; }
-http { access_log off; keepalive_requests 1000000000; keepalive_timeout 300;
- client_body_temp_path %[4]s; proxy_temp_path %[4]s; fastcgi_temp_path %[4]s; uwsgi_temp_path %[4]s; scgi_temp_path %[4]s;
- %[3]s }
-`
-
-// nginx starts one with that configuration of its http block.
-func (p *processes) nginx(name, address string, workers int, http string) error {
-	text := fmt.Sprintf(nginxConf, workers, filepath.Join(p.folder, name+".pid"), http, filepath.Join(p.folder, name+"-temp"))
-	conf, err := p.file(name+".conf", text)
-	if err != nil {
-		return err
-	}
-	return p.start(address, "nginx", "-p", p.folder, "-c", conf, "-g", "daemon off;")
-}
-
-// upstream starts what all servers stand before: nginx if there is one, as it
-// leaves most of the machine to what is measured.
-func (p *processes) upstream() (address string, err error) {
-	address = free()
-	if _, err := exec.LookPath("nginx"); err != nil {
-		return address, p.self("upstream", address, "")
-	}
-	err = p.nginx("upstream", address, 1, fmt.Sprintf("server { listen %s; default_type application/json; location / { return 200 '%s'; } }", address, upstreamAnswer))
-	return address, err
-}
-
-// self starts this program in another role.
-func (p *processes) self(role, address, upstream string) error {
-	program, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	return p.start(address, program, "-role", role, "-at", address, "-upstream", upstream)
-}
-
-// peers starts the servers that ours is compared with: net/http's ReverseProxy,
-// which is the measure, and of the others those that are installed.
-func (p *processes) peers(upstream string, s *server) ([]*call, error) {
 	var rows []*call
-	add := func(name, address string, err error) error {
+	for i, peer := range peers() {
+		if len(wanted) > 0 && !slices.Contains(wanted, peer.name) {
+			continue
+		}
+		if _, err := exec.LookPath(peer.program); peer.program != "" && err != nil {
+			b.leaveOut(peer.name, "not installed")
+			continue
+		}
+		g.address, g.name = free(), fmt.Sprintf("peer%d", i)
+		err := peer.start(p, g)
 		if err == nil {
-			pid := p.running[len(p.running)-1].Process.Pid
-			rows = append(rows, &call{Server: name, pid: pid, load: &load{address: address}, measures: len(rows) == 0})
+			err = probe(g.address, tokens[0], peer.checks)
 		}
-		return err
-	}
-	address := free()
-	if err := add("httputil.ReverseProxy, tuned", address, p.self("proxy", address, upstream)); err != nil {
-		return nil, err
-	}
-	address = free()
-	if err := add("net/http, which answers itself", address, p.self("upstream", address, "")); err != nil {
-		return nil, err
-	}
-	if _, err := exec.LookPath("nginx"); err == nil {
-		address := free()
-		err := p.nginx("nginx", address, 2, fmt.Sprintf(`upstream u { server %s; keepalive 128; keepalive_requests 1000000000; }
- server { listen %s; location / { proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Forwarded-For $remote_addr; } }`, upstream, address))
-		if err := add("nginx, nothing checked", address, err); err != nil {
-			return nil, err
+		if err != nil && peer.program == "" {
+			return nil, fmt.Errorf("%s: %w", peer.name, err)
 		}
-	}
-	if _, err := exec.LookPath("haproxy"); err == nil {
-		key, issuer, err := p.signingKey(s)
 		if err != nil {
-			return nil, err
+			b.leaveOut(peer.name, err.Error())
+			continue
 		}
-		for name, check := range map[string]string{
-			"haproxy, nothing checked": "",
-			"haproxy, RS256 each time": `http-request set-var(txn.b) http_auth_bearer
- http-request deny deny_status 401 unless { var(txn.b),jwt_header_query('$.alg') -m str RS256 }
- http-request deny deny_status 401 unless { var(txn.b),jwt_payload_query('$.iss') -m str ` + issuer + ` }
- http-request deny deny_status 401 unless { var(txn.b),jwt_verify(txn.alg,"` + key + `") 1 }
- http-request set-var(txn.exp) var(txn.b),jwt_payload_query('$.exp','int')
- http-request set-var(txn.now) date()
- http-request deny deny_status 401 if { var(txn.exp),sub(txn.now) -m int lt 0 }`,
-		} {
-			address := free()
-			check = strings.Replace(check, "jwt_verify(txn.alg", `jwt_verify("RS256"`, 1)
-			conf, err := p.file("haproxy"+strconv.Itoa(len(rows))+".cfg", fmt.Sprintf("global\n nbthread 2\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n http-reuse always\nfrontend f\n bind %s\n %s\n default_backend b\nbackend b\n server s %s\n", address, check, upstream))
-			if err == nil {
-				err = p.start(address, "haproxy", "-db", "-f", conf)
-			}
-			if err := add(name, address, err); err != nil {
-				return nil, err
-			}
-		}
+		rows = append(rows, &call{
+			Server: peer.name, pid: p.last().cmd.Process.Pid, measures: peer.name == reverseProxy,
+			load: &load{address: g.address, requests: calling(tokens, onePath), status: 200, at: inFlight},
+		})
 	}
 	return rows, nil
 }
 
-// signingKey writes the key that verifies the server's tokens to a file, and
-// returns its name, and the tokens' issuer.
-func (p *processes) signingKey(s *server) (file, issuer string, err error) {
-	tokens, err := fetchTokens(s)
-	if err != nil {
-		return "", "", err
+// leftOut is a server that was not measured.
+type leftOut struct {
+	Server string `json:"server"`
+	Why    string `json:"why"`
+}
+
+func (b *bench) leaveOut(name, why string) {
+	l := leftOut{name, why}
+	if slices.Contains(b.report.LeftOut, l) {
+		return
 	}
+	b.report.LeftOut = append(b.report.LeftOut, l)
+	b.say("left out: %s: %s\n", name, why)
+}
+
+// probe sees whether a server lets a token pass, in an answer that the load can read,
+// and, if it is to check tokens, stops one whose signature is another.
+func probe(address, token string, checks bool) error {
+	answer := func(token string) (int, error) {
+		c := connection{address: address}
+		defer c.close()
+		return c.do(calling([]string{token}, onePath)[0], time.Now().Add(answerIn))
+	}
+	status, err := answer(token)
+	for range 50 { // its upstream, or the keys, may be new to it
+		if err == nil && status == http.StatusOK {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+		status, err = answer(token)
+	}
+	if err != nil {
+		return err
+	}
+	if status != http.StatusOK {
+		return fmt.Errorf("it answers a good token with %d", status)
+	}
+	if !checks {
+		return nil
+	}
+	if status, err = answer(tampered(token)); err == nil && status != http.StatusUnauthorized {
+		err = fmt.Errorf("it answers a token that was tampered with by %d", status)
+	}
+	return err
+}
+
+// tampered is a token with another signature of the same length.
+func tampered(token string) string {
+	at := strings.LastIndexByte(token, '.') + 10
+	other := byte('A')
+	if token[at] == other {
+		other = 'B'
+	}
+	return token[:at] + string(other) + token[at+1:]
+}
+
+func startNginx(p *processes, g gate) error {
+	return p.nginx(g.name, g.address, 2, fmt.Sprintf(`upstream u { server %s; keepalive 128; keepalive_requests 1000000000; }
+ server { listen %s; location / { proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Forwarded-For $remote_addr; } }`, g.upstream, g.address))
+}
+
+const haproxyCheck = ` http-request set-var(txn.b) http_auth_bearer
+ http-request deny deny_status 401 unless { var(txn.b),jwt_header_query('$.alg') -m str RS256 }
+ http-request deny deny_status 401 unless { var(txn.b),jwt_payload_query('$.iss') -m str %s }
+ http-request deny deny_status 401 unless { var(txn.b),jwt_verify("RS256","%s") 1 }
+ http-request set-var(txn.exp) var(txn.b),jwt_payload_query('$.exp','int')
+ http-request set-var(txn.now) date()
+ http-request deny deny_status 401 if { var(txn.exp),sub(txn.now) -m int lt 0 }
+`
+
+func startHAProxy(check bool) func(p *processes, g gate) error {
+	return func(p *processes, g gate) error {
+		rules := ""
+		if check {
+			rules = fmt.Sprintf(haproxyCheck, g.issuer, g.key)
+		}
+		conf, err := p.file(g.name+".cfg", fmt.Sprintf("global\n nbthread 2\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"+
+			" http-reuse always\nfrontend f\n bind %s\n%s default_backend b\nbackend b\n server s %s\n", g.address, rules, g.upstream))
+		if err != nil {
+			return err
+		}
+		return p.start(g.address, "haproxy", "-db", "-f", conf)
+	}
+}
+
+func startCaddy(p *processes, g gate) error {
+	conf, err := p.file(g.name+".caddyfile", fmt.Sprintf(`{
+	admin off
+	auto_https off
+	persist_config off
+	log default {
+		level ERROR
+	}
+}
+http://%s {
+	reverse_proxy %s {
+		transport http {
+			compression off
+			keepalive_idle_conns 0
+			keepalive_idle_conns_per_host 1024
+		}
+	}
+}
+`, g.address, g.upstream))
+	if err != nil {
+		return err
+	}
+	return p.start(g.address, "caddy", "run", "--adapter", "caddyfile", "--config", conf)
+}
+
+func startTraefik(fast bool) func(p *processes, g gate) error {
+	return func(p *processes, g gate) error {
+		routes, err := p.file(g.name+"-routes.yml", fmt.Sprintf(`http:
+  routers:
+    all: {rule: "PathPrefix(`+"`/`"+`)", service: upstream}
+  services:
+    upstream:
+      loadBalancer: {servers: [{url: "http://%s"}]}
+`, g.upstream))
+		if err != nil {
+			return err
+		}
+		text := fmt.Sprintf(`global: {checkNewVersion: false, sendAnonymousUsage: false}
+log: {level: ERROR}
+entryPoints:
+  calls: {address: "%s"}
+providers:
+  file: {filename: "%s", watch: false}
+serversTransport: {maxIdleConnsPerHost: 1024}
+`, g.address, routes)
+		if fast {
+			text += "experimental: {fastProxy: {}}\n"
+		}
+		conf, err := p.file(g.name+".yml", text)
+		if err != nil {
+			return err
+		}
+		return p.start(g.address, "traefik", "--configFile="+conf)
+	}
+}
+
+func startKrakenD(check bool) func(p *processes, g gate) error {
+	return func(p *processes, g gate) error {
+		text, err := krakendConf(g, check)
+		if err != nil {
+			return err
+		}
+		conf, err := p.file(g.name+".json", text)
+		if err != nil {
+			return err
+		}
+		return p.start(g.address, "krakend", "run", "--config", conf)
+	}
+}
+
+// krakendConf has KrakenD pass the one path on as it is.
+func krakendConf(g gate, check bool) (string, error) {
+	host, port, err := net.SplitHostPort(g.address)
+	if err != nil {
+		return "", err
+	}
+	type object = map[string]any
+	endpoint := object{
+		"endpoint": onePath, "method": "GET", "output_encoding": "no-op",
+		"backend": []object{{"host": []string{"http://" + g.upstream}, "url_pattern": onePath, "encoding": "no-op"}},
+	}
+	if check {
+		endpoint["extra_config"] = object{"auth/validator": object{
+			"alg": "RS256", "jwk_url": g.jwks, "issuer": g.issuer, "disable_jwk_security": true, "cache": true, "operation_debug": false,
+		}}
+	}
+	text, err := json.Marshal(object{
+		"version": 3, "listen_ip": host, "port": json.Number(port), "max_idle_connections_per_host": 1024, "disable_compression": true,
+		"endpoints":    []object{endpoint},
+		"extra_config": object{"telemetry/logging": object{"level": "ERROR", "stdout": true}, "router": object{"disable_access_log": true}},
+	})
+	return string(text), err
+}
+
+// signingKey writes the key that verifies the server's tokens to a file, and
+// returns its name, and the token's issuer.
+func (p *processes) signingKey(s *server, token string) (file, issuer string, err error) {
 	var claims struct {
 		Issuer string `json:"iss"`
 	}
-	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(tokens[0], ".")[1])
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
 	if err == nil {
 		err = json.Unmarshal(payload, &claims)
 	}
@@ -212,73 +306,7 @@ func (p *processes) signingKey(s *server) (file, issuer string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	file, err = p.file("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})))
+	name := filepath.Base(s.folder) + ".pem" // of each server its own
+	file, err = p.file(name, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})))
 	return file, claims.Issuer, err
-}
-
-// play is this program in another role: an upstream, or the tuned ReverseProxy.
-func play(role, at, upstream string) error {
-	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, upstreamAnswer)
-	})
-	if role == "proxy" {
-		target := &url.URL{Scheme: "http", Host: upstream}
-		handler = &httputil.ReverseProxy{
-			Rewrite:    func(r *httputil.ProxyRequest) { r.SetURL(target); r.SetXForwarded() },
-			Transport:  &http.Transport{MaxIdleConns: 0, MaxIdleConnsPerHost: 1024, DisableCompression: true},
-			BufferPool: &buffers{},
-		}
-	}
-	server := &http.Server{Addr: at, Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	return server.ListenAndServe()
-}
-
-// buffers is the tuning that everybody who measures ReverseProxy does.
-type buffers struct{ pool sync.Pool }
-
-func (b *buffers) Get() []byte {
-	if p, ok := b.pool.Get().(*[]byte); ok {
-		return *p
-	}
-	return make([]byte, 32<<10)
-}
-
-func (b *buffers) Put(p []byte) { b.pool.Put(&p) }
-
-// processTime is the CPU time of a process and its children, proc(5).
-func processTime(pid int) time.Duration {
-	total := ticks(pid)
-	file, err := os.Open(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	if err != nil {
-		return total
-	}
-	defer file.Close()
-	words := bufio.NewScanner(file)
-	words.Split(bufio.ScanWords)
-	for words.Scan() {
-		if child, err := strconv.Atoi(words.Text()); err == nil {
-			total += ticks(child)
-		}
-	}
-	return total
-}
-
-// ticks reads what a process has used; a tick is 10 ms.
-func ticks(pid int) time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0
-	}
-	user, err := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	if err != nil || err2 != nil {
-		return 0
-	}
-	return time.Duration(user+system) * 10 * time.Millisecond
 }

@@ -22,6 +22,8 @@ type server struct {
 	lines *bufio.Scanner
 	where map[string]string // URLs by environment
 	tls   *tls.Config
+	// folder is what it writes to.
+	folder string
 }
 
 // order says what server is wanted, and state what it tells of itself; the other
@@ -32,9 +34,11 @@ type order struct {
 	TLS     bool
 	Folder  string
 	Null    bool // a server that does nothing
+	Sign    bool // it signs once for each request, by the environment's algorithm, if Null
 	// Upstream is where production has an API, if it is to have one.
 	Upstream string
 	Changes  bool // a server that an operator changes, with a store and few apps
+	Routes   int  // operations, in APIs of at most routesInAPI; 0: onePath alone
 }
 
 type state struct {
@@ -42,6 +46,7 @@ type state struct {
 	Mallocs uint64
 	Alloc   uint64
 	Heap    uint64
+	Stacks  uint64
 	RSS     int64
 	Bare    time.Duration
 }
@@ -54,7 +59,7 @@ func launch(program string, o order) (*server, error) {
 	}
 	// The load goes first: what it has to wait for a core is not the server's
 	// latency.
-	s := &server{cmd: exec.Command("nice", "-n", "5", program)} //nolint:gosec,noctx // the program that whoever runs this names; it ends with its input
+	s := &server{folder: o.Folder, cmd: exec.Command("nice", "-n", "5", program)} //nolint:gosec,noctx // the program that whoever runs this names; it ends with its input
 	s.cmd.Env = append(os.Environ(), "SALLYPORT_BENCH="+string(text))
 	s.cmd.Stderr = os.Stderr
 	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
