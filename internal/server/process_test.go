@@ -50,7 +50,7 @@ type order struct {
 	// Upstream is where production has an API, if it is to have one.
 	Upstream string
 	Changes  bool // a server that an operator changes, with a store and few apps
-	Routes   int // operations, in APIs of at most 100; 0: one API of one operation
+	Routes   int  // operations, in APIs of at most 100; 0: one API of one operation
 }
 
 // state is what the server tells of itself when it is asked.
