@@ -55,7 +55,7 @@ func (g *Gateway) whileEntitled(ctx context.Context, c *call) (context.Context, 
 
 // entitled asks again what was asked at the beginning of c, by what is so now.
 func (g *Gateway) entitled(c *call) error {
-	again := &call{r: c.r, api: c.api, public: c.public}
+	again := &call{r: c.r, api: c.api, resources: c.resources, public: c.public, asked: true} // a proof is for the beginning
 	if err := g.authenticate(again); err != nil {
 		return err
 	}

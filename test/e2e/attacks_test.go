@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -414,17 +415,35 @@ func TestAnUpgradeOpensNoTunnel(t *testing.T) {
 		})
 	}
 	t.Run("that outlives its token", func(t *testing.T) {
-		token := s.token(production)
-		conn := s.dial(t, production)
-		fmt.Fprintf(conn, "GET %s/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", plainBase, token)
-		reader := bufio.NewReader(conn)
-		if res, err := http.ReadResponse(reader, nil); err != nil || res.StatusCode != 101 {
-			t.Fatalf("%v, %v", res, err)
+		token, h := s.token(production), newHolder(t)
+		narrow, _ := s.form(production.URL+"/oauth2/token", "grant_type", "client_credentials", "client_id", production.ClientID,
+			"client_secret", production.ClientSecret, "resource", production.URL+plainBase).json(t)["access_token"].(string)
+		bound := s.bound(production, h)
+		open := func(authorization string) (net.Conn, *bufio.Reader) {
+			conn := s.dial(t, production)
+			fmt.Fprintf(conn, "GET %s/x HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", plainBase, authorization)
+			reader := bufio.NewReader(conn)
+			if res, err := http.ReadResponse(reader, nil); err != nil || res.StatusCode != 101 {
+				t.Fatalf("%v, %v", res, err)
+			}
+			return conn, reader
 		}
-		time.Sleep(1500 * time.Millisecond) // it is asked meanwhile, and goes on
-		fmt.Fprint(conn, "still\n")
-		if got, err := reader.ReadString('\n'); got != "still\n" || err != nil {
-			t.Fatalf("%q, %v", got, err)
+		of := map[string]string{
+			"a token for this API alone": "Bearer " + narrow,
+			"a bound token":              "DPoP " + bound + "\r\nDPoP: " + h.proof("GET", production.URL+plainBase+"/x", bound, nil),
+		}
+		conn, reader := open("Bearer " + token)
+		others, readers := map[string]net.Conn{}, map[string]*bufio.Reader{}
+		for what, authorization := range of {
+			others[what], readers[what] = open(authorization)
+		}
+		time.Sleep(1500 * time.Millisecond) // they are asked meanwhile, and go on
+		others["a token"], readers["a token"] = conn, reader
+		for what, conn := range others {
+			fmt.Fprint(conn, "still\n")
+			if got, err := readers[what].ReadString('\n'); got != "still\n" || err != nil {
+				t.Fatalf("%s: %q, %v", what, got, err)
+			}
 		}
 		revoked := s.form(production.URL+"/oauth2/revoke", "client_id", production.ClientID, "client_secret", production.ClientSecret, "token", token)
 		if revoked.status != 200 {
