@@ -12,6 +12,15 @@ import (
 // where it is, or asks for what callers send to the gateway alone.
 var inner = [...]string{"Dpop-Nonce", "Server", "Via", "X-Powered-By", "X-Aspnet-Version", "X-Aspnetmvc-Version", "X-Backend-Server"}
 
+// wide lists answer headers that are about more than the answer: all of the host, as a
+// browser has it, which many APIs and their upstreams share; or the server in front of
+// us, which would fetch what they name.
+var wide = [...]string{
+	"Alt-Svc", "Strict-Transport-Security", "Public-Key-Pins", "Public-Key-Pins-Report-Only", "Expect-Ct", "Clear-Site-Data",
+	"Nel", "Report-To", "Service-Worker-Allowed",
+	"X-Accel-Redirect", "X-Sendfile", "X-Lighttpd-Send-File", "X-Litespeed-Location", "X-Reproxy-Url",
+}
+
 // modifyResponse takes out of an answer what only the gateway says, and what is
 // nobody's business.
 func (p *proxy) modifyResponse(res *http.Response) error {
@@ -25,6 +34,7 @@ func (p *proxy) modifyResponse(res *http.Response) error {
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		p.relocate(c, res.Header, name)
 	}
+	confine(c, res.Header)
 	if err := p.g.checkAnswer(c, res); err != nil {
 		return err
 	}
@@ -80,6 +90,35 @@ func (p *proxy) relocate(c *call, h http.Header, name string) {
 		return
 	}
 	h[name] = []string{place}
+}
+
+// confine keeps the cookies of an upstream to its API: to this host, and to what is
+// below the base path. Others would get them, or have theirs replaced.
+func confine(c *call, h http.Header) {
+	for i, cookie := range h["Set-Cookie"] {
+		h["Set-Cookie"][i] = confined(cookie, c.api.BasePath)
+	}
+}
+
+// confined returns a Set-Cookie without a Domain, whose Path is base, unless it has one
+// below (RFC 6265 §5.2.3, §5.2.4).
+func confined(cookie, base string) string {
+	parts := strings.Split(cookie, ";")
+	kept, path := parts[:1], ""
+	for _, part := range parts[1:] {
+		name, value, _ := strings.Cut(part, "=")
+		switch name = strings.Trim(name, " \t"); {
+		case strings.EqualFold(name, "domain"):
+		case strings.EqualFold(name, "path"):
+			path = strings.Trim(value, " \t") // the last one counts
+		default:
+			kept = append(kept, part)
+		}
+	}
+	if rest, below := strings.CutPrefix(path, strings.TrimSuffix(base, "/")); path == "" || !below || rest != "" && rest[0] != '/' {
+		path = base
+	}
+	return strings.Join(kept, ";") + "; Path=" + path
 }
 
 // outside returns how a caller is told of location, if it is.

@@ -181,6 +181,7 @@ func (p *proxy) incoming(c *call, answer *relay.Answer) (events bool, trailers [
 	asItIs(h)
 	p.relocate(c, h, "Location")
 	p.relocate(c, h, "Content-Location")
+	confine(c, h)
 	for _, name := range answer.Announced() {
 		if !p.hidden[name] && !slices.Contains(trailers, name) {
 			trailers = append(trailers, name)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -86,7 +87,7 @@ func newProxy(g *Gateway) *proxy {
 	if base, err := url.Parse(g.BaseURL); err == nil {
 		p.host = base.Host
 	}
-	for _, name := range append(g.Headers.ours(), inner[:]...) {
+	for _, name := range slices.Concat(g.Headers.ours(), inner[:], wide[:]) {
 		p.hidden[canonicalHeader(name)] = true
 	}
 	p.reverse = &httputil.ReverseProxy{

@@ -176,6 +176,9 @@ func (w *twoWays) pass(t *testing.T, base string, p passage) (seenRequest, seenA
 	method, _, _ := strings.Cut(request, " ")
 	in := bufio.NewReader(conn)
 	answer := w.hear(in, method, base)
+	for i, cookie := range answer.Header["Set-Cookie"] { // each API's own
+		answer.Header["Set-Cookie"][i] = strings.ReplaceAll(cookie, "Path="+base, "Path=BASE")
+	}
 	seen := arrived(w.seen, mark)
 	seen.Head = identityText.ReplaceAllString(seen.Head, "$1: *\r")
 	seen.Head = begunTrace.ReplaceAllString(seen.Head, "Traceparent: *\r")
