@@ -26,6 +26,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -33,13 +34,15 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 )
 
-// Config is what a Portal is made of. All fields are needed.
+// Config is what a Portal is made of. All fields are needed but Issuers, LocalCA and
+// OverTLS.
 type Config struct {
 	Name         string                   // of the marketplace, in every title
 	Catalog      func() *manifest.Catalog // as it is now; nil counts as empty
 	Environments []Environment            // in the order in which they are shown
 	Issuers      []Issuer                 // beside our own; may be none
 	LocalCA      bool                     // the environments' certificates are a local CA's: curl has to be told
+	OverTLS      bool                     // browsers are to come by TLS alone from now on (RFC 6797)
 	Logger       *slog.Logger
 }
 
@@ -140,8 +143,14 @@ func (p *Portal) Handler() http.Handler {
 	} {
 		mux.Handle(pattern, httpx.Handle(onlyGet(handler), p.Fail))
 	}
+	none := httpx.Handle(onlyGet(p.nothing), p.Fail)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		guard(w.Header())
+		p.guard(w.Header())
+		// The mux would redirect to what it takes a path for, or answer in a text of its own.
+		if at := r.URL.EscapedPath(); r.Method == http.MethodConnect || at == "" || at[0] != '/' || path.Clean(at) != at {
+			none.ServeHTTP(w, r)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
 }
@@ -150,8 +159,14 @@ func (p *Portal) Handler() http.Handler {
 // icon, our forms, and nothing else from anywhere.
 const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
+// strict is how long browsers remember to come by TLS alone: a year.
+const strict = "max-age=31536000"
+
 // guard sets the headers that every answer has.
-func guard(h http.Header) {
+func (p *Portal) guard(h http.Header) {
+	if p.OverTLS {
+		h.Set("Strict-Transport-Security", strict)
+	}
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")

@@ -1,6 +1,7 @@
 package portal_test
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"log/slog"
@@ -124,6 +125,45 @@ func headers(t *testing.T, path string, res *http.Response) {
 		if have := strings.Join(res.Header.Values(name), ", "); have != want {
 			t.Errorf("%s: %s is %q; want %q", path, name, have, want)
 		}
+	}
+}
+
+// A caller sends what no page is called by, in every form that a mux, a browser or a
+// proxy might make another address of: each is the page that says so, and none leads on.
+func TestAttackAPathThatLeadsElsewhere(t *testing.T) {
+	c := config(demo(t))
+	c.OverTLS = true
+	h := newPortal(t, c).Handler()
+	for _, target := range []string{
+		"GET //evil.example/", "GET //evil.example/%2e%2e", "GET /\\evil.example//", "GET /%5cevil.example//", "GET /errors/../errors", "GET /./errors", "GET /errors/%2e%2e/", "GET /errors//",
+		"GET http://evil.example//errors", "GET *", "GET /apis/<script>alert(1)</script>", "GET /apis/%3Cscript%3Ealert(1)%3C%2Fscript%3E/openapi.json", "GET /errors/%0d%0aSet-Cookie:a=b", "GET /errors/%00",
+		"OPTIONS *", "CONNECT evil.example:443", "CONNECT /errors", "TRACE /errors", "POST /errors", "PRI *",
+	} {
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(target + " HTTP/1.1\r\nHost: evil.example\r\n\r\n")))
+		if err != nil {
+			t.Fatal(target, err)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		res, body := w.Result(), w.Body.String()
+		want := http.StatusNotFound
+		if !strings.HasPrefix(target, "GET") {
+			want = http.StatusMethodNotAllowed
+		}
+		if res.StatusCode != want || res.Header.Get("Location") != "" || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
+			t.Errorf("%s: %d %v", target, res.StatusCode, res.Header)
+		}
+		if strings.Contains(body, "evil") || strings.Contains(body, "script") {
+			t.Errorf("%s: it comes back in %s", target, body)
+		}
+		headers(t, target, res)
+		if res.Header.Get("Strict-Transport-Security") == "" || res.Header.Get("Cache-Control") != "no-cache" {
+			t.Errorf("%s: %v", target, res.Header)
+		}
+	}
+	c.OverTLS = false
+	if res, _ := get(t, newPortal(t, c).Handler(), "/"); res.Header.Get("Strict-Transport-Security") != "" {
+		t.Error("browsers are told to come by TLS where there may be none")
 	}
 }
 

@@ -95,7 +95,7 @@ type faultView struct {
 // Fail answers err with a page. It is also for errors that come from around the
 // handler, such as a panic.
 func (p *Portal) Fail(w http.ResponseWriter, r *http.Request, err error) {
-	guard(w.Header())
+	p.guard(w.Header())
 	var f *fault
 	if !errors.As(err, &f) {
 		p.Logger.ErrorContext(r.Context(), "page failed", slog.Any("error", err), slog.String("trace_id", httpx.Trace(r.Context())))

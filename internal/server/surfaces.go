@@ -190,7 +190,9 @@ func (s *Server) people(scrape http.Handler) (management, developers http.Handle
 		Environments: names, Now: s.Now, Logger: s.Logger,
 	})
 	p, err := portal.New(portal.Config{
-		Name: s.Config.Name, Catalog: func() *manifest.Catalog { return s.catalog.Load() }, Environments: shown, Issuers: s.shownIssuers(), LocalCA: s.localCA(), Logger: s.Logger,
+		Name: s.Config.Name, Catalog: func() *manifest.Catalog { return s.catalog.Load() }, Environments: shown, Issuers: s.shownIssuers(), LocalCA: s.localCA(),
+		OverTLS: s.Config.Portal.TLS != (config.TLS{}), // not by a local CA: its host may serve others in the clear
+		Logger:  s.Logger,
 	})
 	if err != nil {
 		return nil, nil, err
