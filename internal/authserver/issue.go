@@ -27,7 +27,8 @@ const maxReuseWindow = 30 * time.Second
 // asked for in any number of spellings.
 const maxReusedScope = 512
 
-// signingPatience is how long a request waits for its turn to sign.
+// signingPatience is how long a request waits until it can be signed: for its turn, or
+// for the second of a not-before to end.
 const signingPatience = 2 * time.Second
 
 // reuseKey tells which requests may be given the same token: the same secret

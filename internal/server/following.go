@@ -10,8 +10,9 @@ import (
 )
 
 // following is a store whose changes this node shows by the time that they are
-// acknowledged, unless that takes longer than a second: whoever made a secret may use it at once, and whoever revoked a
-// token sees it refused. Other nodes follow within a second.
+// acknowledged, unless that takes longer than a second: whoever made a secret may use
+// it at once, and whoever revoked a token sees it refused. Other nodes follow within a
+// second.
 type following struct {
 	market.Store
 	model  *snapshot.Model
