@@ -87,7 +87,7 @@ func (h *Handler) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	if err := h.checkOwner(r, &revocation); err != nil {
 		return err
 	}
-	if err := h.Market.Revoke(r.Context(), actor(r), revocation); err != nil {
+	if err := h.Market.RevokeToken(r.Context(), actor(r), revocation); err != nil {
 		return err
 	}
 	done(w)

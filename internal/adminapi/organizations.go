@@ -18,7 +18,7 @@ func (h *Handler) createOrganization(w http.ResponseWriter, r *http.Request) err
 	if err := read(w, r, &in); err != nil {
 		return err
 	}
-	o, err := h.Market.NewOrganization(r.Context(), actor(r), in.Name)
+	o, err := h.Market.AddOrganization(r.Context(), actor(r), in.Name)
 	if err != nil {
 		return err
 	}

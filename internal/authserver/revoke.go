@@ -34,7 +34,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	case s.Model.Revoked(p.JTI):
 	default:
 		actor := market.Actor{Kind: "app", ID: string(client.App.ID), From: httpx.RemoteAddr(r).String()}
-		if err := s.Revoker.Revoke(r.Context(), actor, s.revocation(p)); err != nil {
+		if err := s.Revoker.RevokeToken(r.Context(), actor, s.revocation(p)); err != nil {
 			return err
 		}
 	}

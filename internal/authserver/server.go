@@ -21,6 +21,9 @@
 // up before they are believed; unknown client, wrong secret, other environment and
 // dead secret take the same path and get the same words; credentials in the URL are
 // never read.
+//
+// What it does not do: decide about a call (policy), make or keep keys (keyring), or
+// keep tokens: none has a row anywhere.
 package authserver
 
 import (
@@ -92,7 +95,7 @@ type Config struct {
 
 // Revoker makes a revocation durable and known everywhere.
 type Revoker interface {
-	Revoke(ctx context.Context, by market.Actor, r market.Revocation) error
+	RevokeToken(ctx context.Context, by market.Actor, r market.Revocation) error
 }
 
 // Legacy is about the v1 dialect, which exists for migration only.

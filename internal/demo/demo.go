@@ -7,7 +7,8 @@
 // anywhere in the clear, so each start makes new ones; those of the last starts
 // stay good.
 //
-// It is the program's own wiring with other defaults, not another program.
+// It is the program's own wiring with other defaults, not another program: it has no
+// rules of its own, and is not made to be reached from another machine.
 package demo
 
 import (

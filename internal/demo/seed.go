@@ -118,7 +118,7 @@ func (d seeder) organization(ctx context.Context, name string) (market.Organizat
 	if err != nil || found.ID != "" {
 		return found, err
 	}
-	return d.market.NewOrganization(ctx, d.by, name)
+	return d.market.AddOrganization(ctx, d.by, name)
 }
 
 // subscribe gives an organization every product that it has no subscription to:

@@ -1,14 +1,18 @@
-// Package limit bounds how often something may happen for a key, in memory of
-// a fixed size.
+// Package limit bounds how often something may happen, and how much of it at once.
 //
-// A [Table] is a set of GCRA limiters (generic cell rate algorithm), one per
+// A [Counter] counts calls under the limits of plans: rates, and quotas that survive a
+// restart. A [Gate] counts what is under way. A [Table] bounds attempts and requests
+// for any number of keys in memory of a fixed size.
+//
+// A Table is a set of GCRA limiters (generic cell rate algorithm), one per
 // key: each remembers only when it would be empty again. Keys are hashed under
 // a random seed into buckets of a few slots; when a bucket is full, the limiter
 // that is nearest to empty makes room. So memory does not grow with the number
 // of keys, and an attacker with many keys can at most make the table forget
 // limiters that were about to forget by themselves.
 //
-// It does not share counts between nodes.
+// What it does not do: know who calls and what plan that is on, or answer. Tables and
+// gates are each node's own; of quotas nodes learn from the store what others counted.
 package limit
 
 import (

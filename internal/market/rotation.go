@@ -134,7 +134,7 @@ func (m *Market) rotate(tx Tx, by Actor, in Rotation) (r Rotated, err error) {
 	if err != nil {
 		return r, err
 	}
-	if err := m.mayWish(tx, r.App, in); err != nil {
+	if err := m.clientMayRotate(tx, r.App, in); err != nil {
 		return r, err
 	}
 	if err := m.mayRotate(tx, r.Old, in); err != nil {
@@ -174,12 +174,12 @@ func (m *Market) rotate(tx Tx, by Actor, in Rotation) (r Rotated, err error) {
 	return r, tx.Record(credentialChange("rotate", r.App, r.Old, map[string]any{"successor": r.New.ID, "expires": r.Old.Expires.UTC()}))
 }
 
-// mayWish holds a client's wish to what it authenticated by, as the store has it.
+// clientMayRotate holds a client's wish to what it authenticated by, as the store has it.
 // A secret that was replaced works until its overlap ends, and so it does for
 // whoever it leaked to. The one thing that it may do is ask again for an answer
 // that was lost: not once its successor is in use, not where an operator made that,
 // and nothing about another secret.
-func (m *Market) mayWish(tx Tx, a App, in Rotation) error {
+func (m *Market) clientMayRotate(tx Tx, a App, in Rotation) error {
 	if in.Proof == "" {
 		return nil
 	}

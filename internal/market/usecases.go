@@ -55,8 +55,8 @@ func (m *Market) environment(env Environment) (EnvironmentRules, error) {
 	return rules, nil
 }
 
-// NewOrganization adds an organization.
-func (m *Market) NewOrganization(ctx context.Context, by Actor, name string) (Organization, error) {
+// AddOrganization adds an organization.
+func (m *Market) AddOrganization(ctx context.Context, by Actor, name string) (Organization, error) {
 	if err := checkName("name", name); err != nil {
 		return Organization{}, err
 	}
@@ -173,9 +173,9 @@ func (m *Market) notBefore(wish, before int64) (int64, error) {
 	return wish, nil
 }
 
-// Revoke ends one token (RFC 7009). It is known everywhere within a second and
+// RevokeToken ends one token (RFC 7009). It is known everywhere within a second and
 // kept until the token would have ended by itself.
-func (m *Market) Revoke(ctx context.Context, by Actor, r Revocation) error {
+func (m *Market) RevokeToken(ctx context.Context, by Actor, r Revocation) error {
 	r.Created = m.Now()
 	return m.Store.Update(ctx, by, func(tx Tx) error {
 		if err := tx.AddRevocation(r); err != nil {

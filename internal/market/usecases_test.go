@@ -28,7 +28,7 @@ func open(t *testing.T) *market.Market {
 
 func organization(t *testing.T, m *market.Market) market.Organization {
 	t.Helper()
-	o, err := m.NewOrganization(t.Context(), market.System, "Customer")
+	o, err := m.AddOrganization(t.Context(), market.System, "Customer")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,10 +50,10 @@ func TestWhatBreaksARuleIsRefusedByField(t *testing.T) {
 		err   error
 		field string
 	}{
-		{"an empty name", second(m.NewOrganization(t.Context(), market.System, "")), "name"},
-		{"a name with a line break", second(m.NewOrganization(t.Context(), market.System, "a\nb")), "name"},
-		{"a name that is too long", second(m.NewOrganization(t.Context(), market.System, strings.Repeat("é", 101))), "name"},
-		{"a name that is not UTF-8", second(m.NewOrganization(t.Context(), market.System, "a\xff")), "name"},
+		{"an empty name", second(m.AddOrganization(t.Context(), market.System, "")), "name"},
+		{"a name with a line break", second(m.AddOrganization(t.Context(), market.System, "a\nb")), "name"},
+		{"a name that is too long", second(m.AddOrganization(t.Context(), market.System, strings.Repeat("é", 101))), "name"},
+		{"a name that is not UTF-8", second(m.AddOrganization(t.Context(), market.System, "a\xff")), "name"},
 		{"an environment that is not there", app(func(a *market.NewApp) { a.Environment = "staging" }), "environment"},
 		{"an address that is none", app(func(a *market.NewApp) { a.DeveloperEmail = "dev" }), "developer_email"},
 		{"an address with a name", app(func(a *market.NewApp) { a.DeveloperEmail = "Dev <dev@example.com>" }), "developer_email"},

@@ -7,6 +7,8 @@
 // Invariants: names and labels are those of docs/metrics.md; the values of labels come
 // from the configuration, the catalogue and fixed lists, so that no caller can make
 // another series; organizations, apps and paths are no labels.
+//
+// What it does not do: know any surface, or keep a number between two scrapes.
 package metrics
 
 import (

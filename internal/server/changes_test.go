@@ -120,7 +120,7 @@ func (c *changing) open(ctx context.Context, folder string, logger *slog.Logger)
 
 // seed makes an app that may call, and an operator.
 func (c *changing) seed(ctx context.Context, where map[string]string) error {
-	org, err := c.Market.NewOrganization(ctx, market.System, "Bench")
+	org, err := c.Market.AddOrganization(ctx, market.System, "Bench")
 	if err != nil {
 		return err
 	}

@@ -368,7 +368,7 @@ func TestATokenOfAnotherIssuerOpensWhatItsAppIsSubscribedTo(t *testing.T) {
 		must(t, err)
 		soon(t, "a subscription that goes on", func() bool { status, _ := n.at("/api-1/x", raw); return status == 200 })
 		jti := fmt.Sprint(payload(t, raw)["jti"])
-		must(t, n.Market.Revoke(t.Context(), market.System, market.Revocation{JTI: jti, Org: app.Org, App: app.ID, Expires: time.Now().Add(time.Hour)}))
+		must(t, n.Market.RevokeToken(t.Context(), market.System, market.Revocation{JTI: jti, Org: app.Org, App: app.ID, Expires: time.Now().Add(time.Hour)}))
 		soon(t, "a revoked token", func() bool {
 			status, body := n.at("/api-1/x", raw)
 			return status == 401 && body["error"] == "access_token_not_approved"
@@ -454,7 +454,7 @@ func TestWhoCallsIsWhatTheClaimsMean(t *testing.T) {
 // sandboxApp makes an app in the sandbox.
 func (n *node) sandboxApp() string {
 	n.t.Helper()
-	org, err := n.Market.NewOrganization(n.t.Context(), market.System, "Sandboxed")
+	org, err := n.Market.AddOrganization(n.t.Context(), market.System, "Sandboxed")
 	must(n.t, err)
 	app, err := n.Market.AddApp(n.t.Context(), market.System, market.NewApp{Org: org.ID, Environment: market.Sandbox, Name: "sandboxed", DeveloperEmail: "a@example.com"})
 	must(n.t, err)

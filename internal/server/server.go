@@ -5,6 +5,12 @@
 // [New] does everything that can fail and says why in a sentence; [Server.Run]
 // serves until its context ends, finishes what is under way, writes what was
 // counted, and closes the store.
+//
+// Invariants: a part is opened before those that use it, and closed after them; no
+// request is read before all is open; what counts goes on until the last request was
+// answered.
+//
+// What it does not do: hold rules. What is decided here is only which part gets what.
 package server
 
 import (

@@ -184,7 +184,7 @@ func catalogue(upstream string) fstest.MapFS {
 func customer(t *testing.T, m *market.Market) (sub market.Subscription, app market.App, text secret.String) {
 	t.Helper()
 	ctx := t.Context()
-	org, err := m.NewOrganization(ctx, market.System, "Customer")
+	org, err := m.AddOrganization(ctx, market.System, "Customer")
 	must(t, err)
 	sub, err = m.Subscribe(ctx, market.System, org.ID, product)
 	must(t, err)

@@ -68,7 +68,7 @@ func TestOneMoreRevocationCostsOneRowHoweverManyThereAre(t *testing.T) {
 	source.revocations.Store(0)
 	source.others.Store(0)
 	for _, jti := range []string{"one", "another"} {
-		w.must(w.Revoke(ctx, market.System, market.Revocation{JTI: jti, Expires: end}))
+		w.must(w.RevokeToken(ctx, market.System, market.Revocation{JTI: jti, Expires: end}))
 	}
 	w.followFrom(source, "both are known", func() bool { return w.model.Revoked("one") && w.model.Revoked("another") })
 	if got, others := source.revocations.Load(), source.others.Load(); got != 2 || others != 0 {

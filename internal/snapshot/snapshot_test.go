@@ -73,7 +73,7 @@ func (w *world) followFrom(source snapshot.Source, what string, holds func() boo
 
 func (w *world) app() (market.App, market.Credential, secret.String) {
 	w.t.Helper()
-	o, err := w.NewOrganization(w.t.Context(), market.System, "Customer")
+	o, err := w.AddOrganization(w.t.Context(), market.System, "Customer")
 	w.must(err)
 	a, err := w.AddApp(w.t.Context(), market.System, market.NewApp{Org: o.ID, Environment: market.Sandbox, Name: "app", DeveloperEmail: "dev@example.com"})
 	w.must(err)
@@ -113,7 +113,7 @@ func TestTheModelShowsWhatTheMarketDid(t *testing.T) {
 	w.must(err)
 	w.follow("the platform's not-before is known", func() bool { c, _ := w.model.ByClientID(app.ClientID); return c.NotBefore == at })
 
-	w.must(w.Revoke(ctx, market.System, market.Revocation{JTI: "j", Org: app.Org, App: app.ID, Expires: time.Now().Add(time.Hour)}))
+	w.must(w.RevokeToken(ctx, market.System, market.Revocation{JTI: "j", Org: app.Org, App: app.ID, Expires: time.Now().Add(time.Hour)}))
 	w.follow("the revocation is known", func() bool { return w.model.Revoked("j") })
 
 	_, err = w.RevokeCredential(ctx, market.System, cred.ID, market.IfUnused)

@@ -8,6 +8,9 @@
 // interval which Run is given. A store that fails loses nothing, and counts nothing
 // twice: what was sent waits as it is, under an id by which the store knows whether
 // it has it.
+//
+// What it does not do: bound anything (that is limit), or serve metrics; those are read
+// from [Meter.Totals].
 package usage
 
 import (
