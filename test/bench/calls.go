@@ -29,9 +29,6 @@ func (b *bench) calls(what string) error {
 				if err != nil {
 					return err
 				}
-				if err := b.profiles(rows); err != nil {
-					return err
-				}
 				if err := b.turns(rows); err != nil {
 					return err
 				}

@@ -6,7 +6,7 @@ import "fmt"
 // take turns.
 const same = 1.1
 
-// Names and sizes of the smaller ones.
+// fewRoutes is the smaller catalogue.
 const fewRoutes = 10
 
 // routesInAPI is how many operations an API has, of many; internal/server's routesCatalog
@@ -18,22 +18,26 @@ func routePath(route int) string {
 	return fmt.Sprintf("/bench%d/v1/route%d/thing", route/routesInAPI, route)
 }
 
+// routeApps are enough that every operation has callers of its own where there are many,
+// and few have as many pairs of app and operation: each pair is a count.
+const routeApps = 2000
+
 // routes measures calls of all operations in turn, of few and of many.
 func (b *bench) routes(what string) error {
 	return b.beside(func(_ *processes, upstream string) error {
-		few := order{Apps: callApps, Secrets: 2, Upstream: "http://" + upstream, Routes: fewRoutes}
+		few := order{Apps: routeApps, Secrets: 2, Upstream: "http://" + upstream, Routes: fewRoutes}
 		many := few
 		many.Routes = b.manyRoutes
 		return b.with(few, func(small *server) error {
 			return b.with(many, func(large *server) error {
 				rows := []*call{nil, nil}
 				for i, s := range []*server{small, large} {
-					tokens, err := fetchTokens(s, callApps, callApps/2)
+					tokens, err := fetchTokens(s, routeApps, routeApps/2)
 					if err != nil {
 						return err
 					}
 					n := []int{fewRoutes, b.manyRoutes}[i]
-					rows[i] = ours(fmt.Sprintf("sallyport, %d routes", n), s, callingAll(tokens, n, max(len(tokens), b.manyRoutes)))
+					rows[i] = ours(fmt.Sprintf("sallyport, %d routes", n), s, callingAll(tokens, n, b.manyRoutes))
 				}
 				if err := b.grown(what, rows); err != nil {
 					return err
@@ -45,11 +49,13 @@ func (b *bench) routes(what string) error {
 	})
 }
 
-// callingAll is n calls, of each of the routes in turn, with each of the tokens in turn.
+// callingAll is n calls, of each of the routes in turn. The tokens take turns too, so
+// that no call is like another as long as there are as many pairs of both.
 func callingAll(tokens []string, routes, n int) [][]byte {
 	var out [][]byte
 	for i := range n {
-		out = append(out, calling(tokens[i%len(tokens):i%len(tokens)+1], routePath(i%routes))...)
+		token := (i + i/routes) % len(tokens)
+		out = append(out, calling(tokens[token:token+1], routePath(i%routes))...)
 	}
 	return out
 }
@@ -84,9 +90,14 @@ func (b *bench) crowd(what string) error {
 	})
 }
 
-// grown compares the second row with the first.
+// grown compares the second row with the first, when both have seen every call once.
 func (b *bench) grown(what string, rows []*call) error {
 	rows[0].measures, rows[1].Target = true, same
+	for _, row := range rows {
+		if _, err := row.load.exactly(nil); err != nil {
+			return fmt.Errorf("%s: %w", row.Server, err)
+		}
+	}
 	if err := b.turns(rows); err != nil {
 		return err
 	}

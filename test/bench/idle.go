@@ -97,7 +97,7 @@ const rest = 2 * time.Second
 
 // fromEach is how many connections one address of this machine opens: a system has
 // 28,000 ports for each, some of which others use.
-const fromEach = 5000
+const fromEach = 1000
 
 // opening is how many connections are opened at a time.
 const opening = 32

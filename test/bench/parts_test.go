@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -37,6 +39,7 @@ func TestGrowthIsWhatIsLeftWhenTheMachineDrifts(t *testing.T) {
 	}
 	got := growths(append(few,
 		measured("a", fewApps, fewSecrets, true, 3), // what TLS costs is no growth
+		measured("a", 1000, fewSecrets, true, 3),
 		measured("a", 1000, fewSecrets, false, 2.2),
 		measured("b", fewApps, 1000, false, 1.5),
 	))
@@ -123,14 +126,20 @@ func TestExactlySendsEveryRequestOnce(t *testing.T) {
 	}
 }
 
-func TestAllRoutesAndTokensAreCalled(t *testing.T) {
-	all := map[string]bool{}
-	for _, r := range callingAll([]string{"t1", "t2", "t3"}, 250, 1000) {
-		line, _, _ := bytes.Cut(r, []byte("\r\n"))
-		all[string(line)] = true
+func TestAllRoutesAreCalledInAsManyPairsAsOfFew(t *testing.T) {
+	tokens := make([]string, 1000)
+	for i := range tokens {
+		tokens[i] = strconv.Itoa(i)
 	}
-	if len(all) != 250 || !all["GET /bench0/v1/route99/thing HTTP/1.1"] || !all["GET /bench2/v1/route249/thing HTTP/1.1"] {
-		t.Errorf("%d routes", len(all))
+	for _, routes := range []int{fewRoutes, 10_000} {
+		all, pairs := map[string]bool{}, map[string]bool{}
+		for _, r := range callingAll(tokens, routes, 10_000) {
+			line, _, _ := bytes.Cut(r, []byte("\r\n"))
+			all[string(line)], pairs[string(r)] = true, true
+		}
+		if len(all) != routes || len(pairs) != 10_000 || !all[fmt.Sprintf("GET /bench%d/v1/route%d/thing HTTP/1.1", (routes-1)/100, routes-1)] {
+			t.Errorf("%d routes wanted: %d, in %d pairs of route and token", routes, len(all), len(pairs))
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // call is what a proxied call costs one server.
@@ -39,16 +40,21 @@ func (b *bench) turns(rows []*call) error {
 	}
 	for round := range b.rounds {
 		for _, row := range rows {
-			send := row.send
-			if send == nil {
-				send = func(int) (measured, error) { return row.load.closed(b.long) }
-			}
-			before := processTime(row.pid)
-			m, err := send(round)
+			var used time.Duration
+			m, err := b.profiled(row, func() (m measured, err error) {
+				before := processTime(row.pid)
+				if row.send != nil {
+					m, err = row.send(round)
+				} else {
+					m, err = row.load.closed(b.long)
+				}
+				used = processTime(row.pid) - before
+				return m, err
+			})
 			if err != nil {
 				return fmt.Errorf("%s: %w", row.Server, err)
 			}
-			row.used = append(row.used, micros(processTime(row.pid)-before)/float64(m.total))
+			row.used = append(row.used, micros(used)/float64(m.total))
 			row.perSec = append(row.perSec, m.perSecond())
 		}
 	}
@@ -100,21 +106,18 @@ func (b *bench) tellTurns(what string, rows []*call) {
 	}
 }
 
-// profiles keeps a profile of each server of ours, if that is wanted.
-func (b *bench) profiles(rows []*call) error {
-	for _, row := range rows {
-		if b.profile == "" || row.ours == nil {
-			continue
-		}
-		if _, err := row.ours.ask("profile ../" + filepath.Base(b.profile)); err != nil {
-			return err
-		}
-		if _, err := row.load.closed(b.long); err != nil {
-			return fmt.Errorf("%s: %w", row.Server, err)
-		}
-		if err := b.keepProfile(row.ours, kind{what: "a call through " + row.Server}); err != nil {
-			return err
-		}
+// profiled sends what do sends, and keeps a profile of it, if that is wanted and the
+// server is ours.
+func (b *bench) profiled(row *call, do func() (measured, error)) (measured, error) {
+	if b.profile == "" || row.ours == nil {
+		return do()
 	}
-	return nil
+	if _, err := row.ours.ask("profile ../" + filepath.Base(b.profile)); err != nil {
+		return measured{}, err
+	}
+	m, err := do()
+	if err != nil {
+		return m, err
+	}
+	return m, b.keepProfile(row.ours, kind{what: "a call through " + row.Server})
 }
