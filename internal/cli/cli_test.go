@@ -205,7 +205,7 @@ func TestTheOtherNounsInCommands(t *testing.T) {
 	}
 
 	w.refusals.Add(usage.Refusal{
-		Trace: "abc", Reason: "it expired four minutes ago", Next: "fetch a new one", Surface: "call", Method: "GET", Path: "/elig/v1/{id}",
+		At: clock().Add(-time.Minute), Trace: "abc", Reason: "it expired four minutes ago", Next: "fetch a new one", Surface: "call", Method: "GET", Path: "/elig/v1/{id}",
 		Parameter: "Authorization", Skew: 4 * time.Minute, Org: id.Org(org.ID), App: "app_gone", Credential: "cred_a", Label: "ci", Hint: "spsbx_AB",
 	})
 	out := w.ok(t, "explain", "abc")
@@ -219,7 +219,21 @@ func TestTheOtherNounsInCommands(t *testing.T) {
 			t.Errorf("the explanation lacks %q: %s", part, out)
 		}
 	}
-	get[api.List[api.Refusal]](t, w, "refusal", "list", "--surface", "call", "--org", acme, "--from", "1d", "--limit", "5")
+	kept := get[api.List[api.Refusal]](t, w, "refusal", "list", "--surface", "call", "--org", acme, "--from", "1d", "--limit", "5")
+	if len(kept.Items) != 1 || kept.Items[0].Org != org.ID || kept.Items[0].App != "app_gone" || kept.Items[0].Credential != "cred_a" || kept.Items[0].Next == "" {
+		t.Errorf("got %+v", kept)
+	}
+	for _, narrowed := range [][]string{{"--app", "app_gone"}, {"--trace", "abc"}, {"--trace", "urn:trace:abc"}, {"--org", acme, "--app", "app_gone"}} {
+		out := w.ok(t, append([]string{"refusal", "list"}, narrowed...)...)
+		for _, part := range []string{"ENVIRONMENT  ORG", "APP", "abc", org.ID, "app_gone"} {
+			if !strings.Contains(out, part) {
+				t.Errorf("%v lacks %q: %s", narrowed, part, out)
+			}
+		}
+	}
+	if out := w.ok(t, "refusal", "list", "--app", "app_other"); strings.Contains(out, "abc") {
+		t.Errorf("another app's refusal is listed: %s", out)
+	}
 	get[api.List[api.TokenUsage]](t, w, "token", "usage", "--from", "7d", "--org", acme)
 	w.fails(t, ExitFailed, []string{"hint: what there is: sallyport refusal list"}, "explain", "nothing")
 	w.fails(t, ExitUsage, []string{"is no trace id", "sallyport explain GET https://api.example.com/it"}, "explain", "https://api.example.com/it")
@@ -374,11 +388,45 @@ func TestMistakesAreUsage(t *testing.T) {
 	}
 }
 
+// Two organizations may have one name. Whoever makes the second is told, and no command
+// that changes anything takes the name for one of them.
+func TestTwoOrganizationsOfOneNameAreToldApart(t *testing.T) {
+	w := openWorld(t)
+	first := get[api.Organization](t, w, "org", "create", acme)
+	other := w.run(t, "org", "create", strings.ToUpper(acme), "-o", "json")
+	if other.code != 0 || !strings.Contains(other.stderr, first.ID) || !strings.Contains(other.stderr, "--name NAME") {
+		t.Errorf("making another: %+v", other)
+	}
+	if again := w.run(t, "org", "create", "Somebody Else"); again.stderr != "" {
+		t.Errorf("a name of its own: %s", again.stderr)
+	}
+	second := get[api.Organization](t, w, "org", "create", acme)
+	for _, args := range [][]string{
+		{"org", "suspend", acme, "--yes"},
+		{"org", "update", acme, "--name", "x"},
+		{"org", "not-before", acme, "now"},
+		{"app", "create", "claims", "--org", acme, "--environment", "sandbox", "--email", "a@example.com"},
+		{"app", "list", "--org", acme},
+		{"subscription", "list", "--org", acme},
+		{"tin", "list", "--org", acme},
+		{"usage", "--org", acme},
+		{"refusal", "list", "--org", acme},
+		{"audit", "list", "--org", acme},
+		{"token", "usage", "--org", acme},
+	} {
+		w.fails(t, ExitFailed, []string{"there are 2 organizations", first.ID, second.ID}, args...)
+	}
+	get[api.Organization](t, w, "org", "update", second.ID, "--name", "Acme Health (Ohio)")
+	if got := get[api.Organization](t, w, "org", "show", acme); got.ID != first.ID {
+		t.Errorf("the name that one alone has leads to %+v", got)
+	}
+}
+
 func TestFailuresSayWhatToDo(t *testing.T) {
 	w := openWorld(t)
 	w.ok(t, "org", "create", acme)
 	w.ok(t, "org", "create", acme)
-	w.fails(t, ExitFailed, []string{"there are 2 organizations", "hint: give the id of one: org_"}, "org", "show", acme)
+	w.fails(t, ExitFailed, []string{"there are 2 organizations", "hint: give the id of one: org_", "(active, of 20"}, "org", "show", acme)
 	w.fails(t, ExitFailed, []string{`there is no organization "Nobody"`, "hint: what there is: sallyport org list"}, "org", "show", "Nobody")
 	w.fails(t, ExitFailed, []string{"hint: what there is: sallyport app list"}, "app", "show", "app_nothing")
 	w.fails(t, ExitFailed, []string{"hint: what there is: sallyport key list"}, "key", "revoke", "nothing", "--yes")

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -31,14 +32,27 @@ func orgMembers(o api.Organization) table {
 func (p *Program) orgCreate() *cobra.Command {
 	return operation(p, "create NAME", "Add an organization", `  sallyport org create "Acme Health"`, orgMembers,
 		func(cmd *cobra.Command, m *client.Management, args []string) (api.Organization, error) {
-			o, err := m.CreateOrganization(cmd.Context(), api.NewOrganization{Name: args[0]})
+			made, err := m.CreateOrganization(cmd.Context(), api.NewOrganization{Name: args[0]})
 			if err == nil {
-				if _, another := findOrg(cmd.Context(), m, o.Name); another != nil {
-					p.note("there is another organization of this name: commands will need the id, or give this one a name of its own: sallyport org update %s --name NAME", o.ID)
-				}
+				p.noteNamesakes(cmd.Context(), m, made)
 			}
-			return o, err
+			return made, err
 		})
+}
+
+// noteNamesakes says that other organizations have the name of one that was made: two
+// customers may, and then commands take their ids alone.
+func (p *Program) noteNamesakes(ctx context.Context, m *client.Management, made api.Organization) {
+	all, err := client.All(func(page api.Page) (api.List[api.Organization], error) { return m.Organizations(ctx, page) })
+	if err != nil {
+		return // it is made all the same
+	}
+	for _, o := range all {
+		if o.ID != made.ID && strings.EqualFold(o.Name, made.Name) {
+			p.note("there is another organization of this name, %s: commands will need the id, or give this one a name of its own: sallyport org update %s --name NAME", o.ID, made.ID)
+			return
+		}
+	}
 }
 
 func (p *Program) orgList() *cobra.Command {

@@ -28,18 +28,21 @@ func (p *Program) refusalList() *cobra.Command {
 	var only spanFlags
 	cmd := p.manage("list", "List what was refused, newest first",
 		`  sallyport refusal list --org "Acme Health" --from 24h
-  sallyport refusal list --surface token --code invalid_client --environment production`,
+  sallyport refusal list --org "Acme Health" --app claims
+  sallyport refusal list --surface token --code invalid_client --environment production
+  sallyport refusal list --trace 4bf92f3577b34da6a3ce929d0e0e4736`,
 		func(cmd *cobra.Command, m *client.Management, _ []string) (err error) {
 			if f.From, f.To, f.Org, f.App, err = only.read(cmd.Context(), p, m); err != nil {
 				return err
 			}
+			f.Trace = traceID(f.Trace)
 			page, err := m.Refusals(cmd.Context(), f)
 			if err != nil {
 				return err
 			}
-			t := table{header: []string{"AT", "TRACE", "ENVIRONMENT", "SURFACE", "STATUS", "CODE", "REASON"}}
+			t := table{header: []string{"AT", "TRACE", "ENVIRONMENT", "ORG", "APP", "SURFACE", "STATUS", "CODE", "REASON"}}
 			for _, r := range page.Items {
-				t.add(when(r.At), r.TraceID, r.Environment, r.Surface, number(r.Status), r.Code, r.Reason)
+				t.add(when(r.At), r.TraceID, r.Environment, r.Org, r.App, r.Surface, number(r.Status), r.Code, r.Reason)
 			}
 			return answerPage(p, page, t)
 		})
@@ -55,9 +58,12 @@ func (p *Program) refusalList() *cobra.Command {
 	return cmd
 }
 
+// traceID is the trace id in text, which may be a URN, as an answer's instance is one.
+func traceID(text string) string { return strings.TrimPrefix(text, "urn:trace:") }
+
 // why says why something was refused.
 func (p *Program) why(cmd *cobra.Command, m *client.Management, args []string) error {
-	r, err := m.Refusal(cmd.Context(), strings.TrimPrefix(args[0], "urn:trace:")) // as the answer's instance has it
+	r, err := m.Refusal(cmd.Context(), traceID(args[0]))
 	if err != nil {
 		return err
 	}

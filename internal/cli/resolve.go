@@ -21,13 +21,13 @@ func findOrg(ctx context.Context, m *client.Management, text string) (string, er
 	if err != nil {
 		return "", err
 	}
-	var ids []string
+	var found []match
 	for _, o := range all {
 		if o.Name == text {
-			ids = append(ids, o.ID)
+			found = append(found, match{o.ID, o.State + ", of " + when(o.Created)})
 		}
 	}
-	return only(ids, "organization", text, "sallyport org list")
+	return only(found, "organization", text, "sallyport org list")
 }
 
 // findApp returns the id of the app that text is the id or name of, within an
@@ -44,16 +44,16 @@ func findApp(ctx context.Context, m *client.Management, org, text string) (strin
 	if err != nil {
 		return "", err
 	}
-	var ids, whose []string
+	var found []match
 	for _, a := range all {
 		if a.Name == text {
-			ids, whose = append(ids, a.ID), append(whose, a.ID+" of "+a.Org)
+			found = append(found, match{a.ID, a.Environment + ", of " + a.Org})
 		}
 	}
-	if len(ids) > 1 && org == "" {
-		return "", hint(fmt.Errorf("there are %d apps %q", len(ids), text), "say whose: --org ORG", "or give the id of one: "+strings.Join(whose, ", "))
+	if len(found) > 1 && org == "" {
+		return "", hint(fmt.Errorf("there are %d apps %q", len(found), text), "say whose: --org ORG", "or give the id of one: "+toldApart(found, "sallyport app list"))
 	}
-	return only(ids, "app", text, "sallyport app list")
+	return only(found, "app", text, "sallyport app list")
 }
 
 // findSubscription returns the id of the subscription that text is the id of,
@@ -73,22 +73,40 @@ func findSubscription(ctx context.Context, m *client.Management, org, text strin
 	if err != nil {
 		return "", err
 	}
-	var ids []string
+	var found []match
 	for _, s := range all.Items {
 		if s.Product == text {
-			ids = append(ids, s.ID)
+			found = append(found, match{s.ID, s.State})
 		}
 	}
-	return only(ids, "subscription to", text, "sallyport subscription list --org "+org)
+	return only(found, "subscription to", text, "sallyport subscription list --org "+org)
 }
 
+// match is a thing that a name may mean, and what tells it from others of that name.
+type match struct{ id, apart string }
+
+// mostTold is how many things of one name are told apart.
+const mostTold = 5
+
 // only returns the one id, or says that there is none, or which there are.
-func only(ids []string, kind, name, list string) (string, error) {
-	switch len(ids) {
+func only(found []match, kind, name, list string) (string, error) {
+	switch len(found) {
 	case 0:
 		return "", hint(fmt.Errorf("there is no %s %q", kind, name), "what there is: "+list)
 	case 1:
-		return ids[0], nil
+		return found[0].id, nil
 	}
-	return "", hint(fmt.Errorf("there are %d %ss %q", len(ids), kind, name), "give the id of one: "+strings.Join(ids, ", "))
+	return "", hint(fmt.Errorf("there are %d %ss %q", len(found), kind, name), "give the id of one: "+toldApart(found, list))
+}
+
+// toldApart lists the first of some things that have one name.
+func toldApart(found []match, list string) string {
+	told := make([]string, min(len(found), mostTold))
+	for i := range told {
+		told[i] = found[i].id + " (" + printable(found[i].apart) + ")"
+	}
+	if len(found) > mostTold {
+		told = append(told, "…: "+list)
+	}
+	return strings.Join(told, ", ")
 }
