@@ -47,7 +47,7 @@ func schemas() map[string]any {
 		"Refusal": api.Refusal{}, "RefusalList": api.List[api.Refusal]{},
 		"OperatorToken": api.OperatorToken{}, "OperatorTokenList": api.List[api.OperatorToken]{},
 		"NewOperatorToken": api.NewOperatorToken{}, "CreatedOperatorToken": api.CreatedOperatorToken{},
-		"Status": api.Status{}, "EnvironmentStatus": api.EnvironmentStatus{}, "SnapshotStatus": api.SnapshotStatus{}, "StoreStatus": api.StoreStatus{},
+		"Status": api.Status{}, "EnvironmentStatus": api.EnvironmentStatus{}, "SnapshotStatus": api.SnapshotStatus{}, "CatalogStatus": api.CatalogStatus{}, "StoreStatus": api.StoreStatus{},
 		"SealingKeyStatus": api.SealingKeyStatus{}, "IssuerStatus": api.IssuerStatus{}, "UpstreamStatus": api.UpstreamStatus{}, "UpstreamTarget": api.UpstreamTarget{}, "Node": api.Node{}, "NodeList": api.List[api.Node]{},
 	}
 }

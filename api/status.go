@@ -10,6 +10,7 @@ type Status struct {
 	Uptime       Seconds             `json:"uptime"`
 	Environments []EnvironmentStatus `json:"environments"`
 	Issuers      []IssuerStatus      `json:"issuers"` // beside our own
+	Catalog      CatalogStatus       `json:"catalog"`
 	Snapshot     SnapshotStatus      `json:"snapshot"`
 	Store        StoreStatus         `json:"store"`
 	Nodes        []Node              `json:"nodes"`
@@ -58,6 +59,12 @@ type SealingKeyStatus struct {
 	State string `json:"state"`  // at the node that answers: "seals", "opens", "unknown"
 	Keys  int    `json:"keys"`   // signing keys sealed under it
 	InUse int    `json:"in_use"` // those of them that are neither retired nor revoked
+}
+
+// CatalogStatus is which catalogue the node goes by.
+type CatalogStatus struct {
+	Version int64 `json:"version"` // the newest that was applied; 0: none was
+	Routed  int64 `json:"routed"`  // by which the node that answers routes: an older one, if it cannot read the newest
 }
 
 // SnapshotStatus is how fresh the node's read model is.

@@ -82,6 +82,12 @@ func (p *Program) serve(ctx context.Context, file string) error {
 		attrs := []any{slog.String("version", p.Version), slog.String("management", info.Management), slog.String("portal", info.Portal)}
 		for _, e := range info.Environments {
 			attrs = append(attrs, slog.String(e.Name, e.URL))
+			if e.MutualTLS != "" {
+				attrs = append(attrs, slog.String(e.Name+"_mtls", e.MutualTLS))
+			}
+		}
+		if info.Metrics != "" {
+			attrs = append(attrs, slog.String("metrics", info.Metrics))
 		}
 		logger.InfoContext(ctx, "serving", attrs...)
 		return nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sallyport-dev/sallyport/api"
 	"github.com/sallyport-dev/sallyport/client"
 )
 
@@ -19,6 +20,7 @@ func (p *Program) statusCommand() *cobra.Command {
 			}
 			t := members("status", s.Status, "version", s.Version, "started", when(s.Started), "uptime", s.Uptime.Duration().String(),
 				"store", s.Store.Engine+" "+s.Store.State,
+				"catalogue", catalogue(s.Catalog),
 				"snapshot", "change "+number(s.Snapshot.Sequence)+", "+(time.Duration(s.Snapshot.AgeMS)*time.Millisecond).String()+" old")
 			for _, e := range s.Environments {
 				t.add(e.Name, words(e.URLs))
@@ -47,6 +49,17 @@ func (p *Program) statusCommand() *cobra.Command {
 			}
 			return p.answer(s, t)
 		})
+}
+
+// catalogue says which catalogue a node goes by.
+func catalogue(c api.CatalogStatus) string {
+	switch {
+	case c.Version == 0:
+		return "none is applied yet: sallyport catalog apply DIR"
+	case c.Routed < c.Version:
+		return "version " + number(c.Version) + ", which this node cannot route by, or not yet: its log says why; it routes by " + number(c.Routed)
+	}
+	return "version " + number(c.Version)
 }
 
 // version is what this program is.

@@ -80,6 +80,8 @@ type Ring struct {
 	cfg Config
 	set atomic.Pointer[set]
 	mu  sync.Mutex // held while the set is replaced, from before it is read
+
+	opened atomic.Bool // what changes from now on is logged
 }
 
 // Open reads the keys of an environment and makes those that are missing, which
@@ -96,7 +98,22 @@ func Open(ctx context.Context, c Config) (*Ring, error) {
 	if err := r.Tick(ctx); err != nil {
 		return nil, err
 	}
+	r.opened.Store(true)
+	r.logKeys(ctx)
 	return r, nil
+}
+
+// logKeys tells which keys are in use.
+func (r *Ring) logKeys(ctx context.Context) {
+	attrs := []any{slog.String("environment", string(r.cfg.Environment)), slog.Int("keys", len(r.set.Load().keys))}
+	for _, use := range uses() {
+		kid := "" // none signs
+		if key := r.Signer(use); key != nil {
+			kid = key.KID
+		}
+		attrs = append(attrs, slog.String(string(use)+"_kid", kid))
+	}
+	r.cfg.Logger.InfoContext(ctx, "signing keys in use", attrs...)
 }
 
 // Reset revokes every key of an environment without opening them, makes new
@@ -159,8 +176,9 @@ func (r *Ring) install(ctx context.Context, records []Record) error {
 		return err
 	}
 	r.set.Store(next)
-	r.cfg.Logger.InfoContext(ctx, "signing keys in use", "environment", r.cfg.Environment,
-		"keys", len(next.keys), "generation", next.generation)
+	if r.opened.Load() {
+		r.logKeys(ctx)
+	}
 	return err
 }
 

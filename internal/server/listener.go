@@ -150,6 +150,7 @@ func closeListener(l *listener) {
 // the listeners once whoever balances has had the time to send nothing more.
 func (s *Server) announce(serving context.Context, closeListeners func()) {
 	s.leaving.Store(true)
+	s.Logger.InfoContext(serving, "stopping", slog.Duration("announce", time.Duration(s.Config.Shutdown.Announce)), slog.Duration("finish", s.Config.Shutdown.FinishLimit()))
 	select {
 	case <-serving.Done():
 	case <-time.After(time.Duration(s.Config.Shutdown.Announce)):

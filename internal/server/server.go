@@ -334,6 +334,7 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 	if s.scraped != nil {
 		surfaces.Go(func() error { return s.scraped.serve(ctx, s.metricsHandler(scrape), drain, s.Logger) })
 	}
+	s.tellStart(ctx)
 	surfaces.Go(ready)
 	err = surfaces.Wait()
 	stop()
@@ -392,6 +393,7 @@ func (s *Server) loadCatalog(ctx context.Context) error {
 		e.auth.SetCatalog(catalog)
 	}
 	s.compiled.Store(version.Version)
+	s.Logger.InfoContext(ctx, "routing by a catalogue", slog.Int64("version", version.Version), slog.Int("apis", len(catalog.APIs)))
 	return nil
 }
 

@@ -224,6 +224,7 @@ func (s *Server) status(ctx context.Context) api.Status {
 	status := api.Status{
 		Status: "ok", Version: s.Version, Started: s.started, Uptime: api.Seconds(now.Sub(s.started) / time.Second),
 		Snapshot: api.SnapshotStatus{Sequence: s.model.Head(), AgeMS: s.model.Age().Milliseconds()},
+		Catalog:  api.CatalogStatus{Version: s.model.Catalog(), Routed: s.compiled.Load()},
 		Store:    api.StoreStatus{State: "ok", Engine: s.engine()},
 	}
 	if err := s.store.Ping(ctx); err != nil {

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -36,6 +37,7 @@ func (s *Store) migrate(ctx context.Context, db *sql.DB, place string) error {
 		if err := s.migrateUp(ctx, db, provider); err != nil {
 			return refuse("cannot bring the "+place+" up to date: "+err.Error(), "nothing is half done; mend that and start again")
 		}
+		s.logger.InfoContext(ctx, "the schema of the store is up to date", slog.Int64("from", have), slog.Int64("to", want))
 	}
 	if have > want {
 		return refuse(
