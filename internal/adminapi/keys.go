@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/api"
@@ -84,7 +85,7 @@ func (h *Handler) rotateKey(w http.ResponseWriter, r *http.Request) error {
 	}
 	env, use, alg := market.Environment(in.Environment), keyring.Use(in.Use), keyring.Algorithm(in.Algorithm)
 	if !slices.Contains(h.Environments, env) {
-		return market.Invalid("environment", "there is no such environment; there are: %v", h.environments())
+		return market.Invalid("environment", "there is no such environment; there are: %s", strings.Join(h.environments(), ", "))
 	}
 	switch use {
 	case "":

@@ -20,6 +20,21 @@ type grant struct {
 	lifetime time.Duration
 }
 
+// opens reports whether a token of the client's opens the product.
+func (s *Server) opens(c caller, product string) bool {
+	return c.App.Takes(product) && c.Org.Subscription(product).Opens(s.Environment)
+}
+
+// openTo returns the products that a token of the client's opens.
+func (s *Server) openTo(c caller) (names []string) {
+	for _, p := range s.Model.Products() {
+		if s.opens(c, p.Name) {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
 // grant decides what an authenticated client gets: its live products, narrowed
 // by the scope it asks for. A product's name is the scope for it.
 func (s *Server) grant(c caller, q *request, d Dialect) (*grant, error) {
@@ -38,7 +53,7 @@ func (s *Server) grant(c caller, q *request, d Dialect) (*grant, error) {
 	live := 0
 	var open []string // the live ones, where resources are asked for
 	for _, p := range s.Model.Products() {
-		if !c.App.Takes(p.Name) || !c.Org.Subscription(p.Name).Opens(s.Environment) {
+		if !s.opens(c, p.Name) {
 			continue
 		}
 		live++
@@ -61,7 +76,8 @@ func (s *Server) grant(c caller, q *request, d Dialect) (*grant, error) {
 	case len(wanted) > 0 && len(g.products) < len(wanted):
 		return nil, &refusal{
 			status: http.StatusBadRequest, code: oauth.InvalidScope, parameter: "scope", client: refer(c.Client),
-			say: "A requested scope is not one of the app's products. Leave scope out to get all of them",
+			say:    "A requested scope is not one of the app's products. Leave scope out to get all of them",
+			reason: "a scope that was asked for is none of the app's products here, which are " + strings.Join(s.openTo(c), ", "),
 		}
 	}
 	if ref := g.narrow(targets, open, wanted); ref != nil {

@@ -170,6 +170,8 @@ func (q *request) checkGrant(p Profile) error {
 	switch {
 	case q.grantType == oauth.ClientCredentials, q.grantType == "" && q.json && p.GrantTypeOptional:
 		return nil
+	case q.grantType == "" && q.braced:
+		return invalidRequest("The body looks like JSON, and its Content-Type says that it is a form. Send grant_type=client_credentials as application/x-www-form-urlencoded, as every token endpoint takes it").about("Content-Type")
 	case q.grantType == "":
 		return invalidRequest("The parameter grant_type is missing. Send grant_type=client_credentials").about("grant_type")
 	}

@@ -31,6 +31,7 @@ type request struct {
 	resources     []string // RFC 8707 §2
 	token         secret.String
 	json          bool // the body was JSON
+	braced        bool // the body was a form, and looks like JSON
 	basic         *basicCredentials
 	rotation      *rotationForm // nil where nothing is rotated
 	limited       bool          // has still to be counted against what its client may ask for
@@ -162,6 +163,7 @@ func (q *request) readForm(body string) error {
 	if !utf8.ValidString(body) {
 		return invalidRequest("The body is not UTF-8")
 	}
+	q.braced = strings.HasPrefix(body, "{")
 	var seen [maxParameters]string
 	n := 0
 	for body != "" {

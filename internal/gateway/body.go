@@ -133,7 +133,7 @@ func (g *Gateway) check(c *call) error {
 		defer leave()
 	}
 	if err := strictjson.Unmarshal(c.body.raw, &c.body.document); err != nil {
-		ref := badBody("The body is not one JSON value in UTF-8 with each member once")
+		ref := badBody(notJSON(err))
 		if inspected || c.api.Request.Validate != manifest.ValidateReport {
 			return ref
 		}
@@ -182,6 +182,14 @@ func (g *Gateway) turn(c *call) (leave func(), err error) {
 	case <-c.r.Context().Done():
 		return nil, badBody("The call ended before its body was looked at")
 	}
+}
+
+// notJSON says why a body is no JSON, and where. Nothing of the body is quoted.
+func notJSON(err error) string {
+	if err == strictjson.ErrMalformed { //nolint:errorlint // it is a repeated member, if no place is told
+		return "The body is not one JSON value in UTF-8 with each member once"
+	}
+	return "The body is " + err.Error()
 }
 
 // encoded reports whether a body is compressed, or whatever else it may be: what

@@ -120,7 +120,7 @@ func one(what string, headers, inBody []string) (string, error) {
 			return "", &refusal{
 				status: http.StatusBadRequest, code: codeInvalidRequest,
 				parameter: what,
-				detail:    "The " + what + " is sent more than once, with different values",
+				detail:    "The " + what + " is sent more than once, with different values. Send the same one in the header and in the body",
 			}
 		}
 		value = v

@@ -36,7 +36,7 @@ func (g *Gateway) Metadata(w http.ResponseWriter, r *http.Request) {
 	}
 	about, known := g.describe(g.base(r), strings.TrimPrefix(r.URL.Path, MetadataPath))
 	if !known || r.URL.RawPath != "" {
-		g.Fail(w, r, notFound())
+		g.Fail(w, r, g.noAPI())
 		return
 	}
 	h := w.Header()

@@ -85,18 +85,18 @@ func noMockData(c *call) *refusal {
 	case "header":
 		why, live = "The header environment asks for mock data", "leave the header out"
 	case "not-subscribed":
-		why, live = "Your organization's subscription is not approved, so that mock data would answer", "have the operator approve it"
+		why, live = "Your organization has no contract for this API yet, so mock data is to answer", "have the operator approve the subscription"
 	case "no-tin":
-		why, live = "The request names no provider TIN, so that mock data would answer", "send one that is associated with your organization"
+		why, live = "The request names no provider TIN, so mock data is to answer", "send one that is associated with your organization"
 	}
 	said := "this operation has none"
 	if c.operation.ID == manifest.OtherOperation {
-		said = "calls that the API's document does not list have none"
+		said = "there is none for calls that no OpenAPI document lists"
 	}
 	add := "the operator adds a response example for a 2xx status to the OpenAPI document, or a rule to mock.yaml"
 	ref := &refusal{
 		status: http.StatusNotImplemented, code: codeNoMock,
-		detail: why + ", and " + said + ". For live data " + live + "; for mock data " + add,
+		detail: why + ", and " + said + ". For live data, " + live + "; for mock data, " + add,
 		reason: "there is no mock data for " + c.operation.ID + "; it was to answer because " + sourceReasons[c.source.Reason],
 		next:   "for live data, " + live + "; for mock data, add a response example for a 2xx status to the document, or a rule to mock.yaml",
 	}

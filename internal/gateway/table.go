@@ -53,7 +53,7 @@ func (t *table) route(path string) *route {
 func (g *Gateway) match(c *call) error {
 	found := g.table.Load().route(c.path)
 	if found == nil {
-		return notFound()
+		return g.noAPI()
 	}
 	c.api, c.resources, c.target, c.rate = found.api, found.resources, found.target, found.rate
 	rest := strings.TrimPrefix(c.path, c.api.BasePath)
@@ -68,16 +68,28 @@ func (g *Gateway) match(c *call) error {
 		}
 	}
 	if !ok {
-		return notFound()
+		return g.noOperation(c.api)
 	}
 	c.operation, c.params = operation, params
 	c.public = c.api.IsPublic(operation)
 	return nil
 }
 
-func notFound() *refusal {
-	return &refusal{
-		status: http.StatusNotFound, code: codeNotFound,
-		detail: "There is no such route here. Compare the URL, its host included, with the API's reference",
+// noAPI is the refusal of a path below which there is nothing.
+func (g *Gateway) noAPI() *refusal {
+	return g.notFound("There is no API at this path, and no token URL", "/")
+}
+
+// noOperation is that of a path below an API, which its document does not list.
+func (g *Gateway) noOperation(api *manifest.API) *refusal {
+	return g.notFound(api.Title+" has no operation at this path", "/apis/"+api.Name)
+}
+
+// notFound says where what there is can be read, if that is anywhere.
+func (g *Gateway) notFound(what, page string) *refusal {
+	ref := &refusal{status: http.StatusNotFound, code: codeNotFound, detail: what + ". Compare the URL, its host included, with the API's reference"}
+	if g.Docs != "" {
+		ref.detail = what + ". Compare the URL, its host included, with " + g.Docs + page
 	}
+	return ref
 }

@@ -7,7 +7,10 @@
 package strictjson
 
 import (
+	"bytes"
 	"errors"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4/json"
@@ -40,9 +43,40 @@ func Unmarshal(data []byte, v any) error {
 		return err
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return ErrMalformed
+		return malformed(data, err)
 	}
 	return nil
+}
+
+// SyntaxError is an [ErrMalformed] of which is known where it is. It holds nothing of
+// the input either.
+type SyntaxError struct {
+	Line, Column int  // of the first character that cannot be; from 1, the column in bytes
+	Early        bool // the text ends before its value does
+}
+
+// Error implements error.
+func (e *SyntaxError) Error() string {
+	if e.Early {
+		return "no well-formed JSON value: it ends too early; see whether quotes and brackets are closed"
+	}
+	return "no well-formed JSON value: it cannot be read from line " + strconv.Itoa(e.Line) + ", column " + strconv.Itoa(e.Column) + " on"
+}
+
+// Unwrap returns [ErrMalformed].
+func (e *SyntaxError) Unwrap() error { return ErrMalformed }
+
+// malformed says where data is not as it should be, if the decoder does.
+func malformed(data []byte, err error) error {
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) || syntax.Offset < 0 || syntax.Offset > int64(len(data)) {
+		return ErrMalformed
+	}
+	if strings.HasPrefix(syntax.Error(), "unexpected end") {
+		return &SyntaxError{Early: true}
+	}
+	before := data[:max(0, syntax.Offset-1)]
+	return &SyntaxError{Line: 1 + bytes.Count(before, []byte("\n")), Column: len(before) - bytes.LastIndexByte(before, '\n')}
 }
 
 // bounded counts brackets and exponents outside strings; it runs before the decoder,

@@ -96,3 +96,20 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 	})
 }
+
+func TestAFaultIsToldByItsPlace(t *testing.T) {
+	for text, want := range map[string]strictjson.SyntaxError{
+		`{"a":`:              {Early: true},
+		`{"a": "x`:           {Early: true},
+		`{"a": 1,}`:          {Line: 1, Column: 9},
+		"{\n  \"a\": 1\n  b": {Line: 3, Column: 3},
+		`{'a': 1}`:           {Line: 1, Column: 2},
+		`{"a":1} {}`:         {Line: 1, Column: 9},
+	} {
+		var v any
+		var got *strictjson.SyntaxError
+		if err := strictjson.Unmarshal([]byte(text), &v); !errors.As(err, &got) || *got != want || !errors.Is(err, strictjson.ErrMalformed) {
+			t.Errorf("%q: %v, %+v; want %+v", text, err, got, want)
+		}
+	}
+}

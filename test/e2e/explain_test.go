@@ -50,7 +50,7 @@ func TestARefusalIsExplainedAsItWouldBeAnswered(t *testing.T) {
 		"no token":                {call, "", "missing"},
 		"no token of ours":        {call, "abc", "not three segments"},
 		"of the other world":      {call, s.token(production), "production token was sent to sandbox"},
-		"no such route":           {elsewhere, s.token(sandbox), "no such route"},
+		"no such route":           {elsewhere, s.token(sandbox), "no API at this path"},
 		"an unreadable path":      {apiCall{Method: "GET", URL: sandbox.URL + "/a/../b"}, s.token(sandbox), "empty segment"},
 		"a body that is no JSON":  {func() apiCall { c := call; c.Body = "{"; return c }(), s.token(sandbox), "JSON value"},
 		"a TIN of somebody else":  {withTIN("999999999"), s.token(sandbox), "not associated"},

@@ -62,10 +62,10 @@ func TestARefusalIsExplainedAfterARestart(t *testing.T) {
 		}, reason{Code: "invalid_request", Reason: "A parameter is sent more than once", Parameter: "scope", Path: "/oauth2/token"}, false},
 		{"2.9 another's scope", func() answer {
 			return old.form(tokenURL, append([]string{"grant_type", "client_credentials", "scope", "openid"}, good...)...)
-		}, reason{Code: "invalid_scope", Reason: "A requested scope is not one of the app's products. Leave scope out to get all of them", Parameter: "scope", Path: "/oauth2/token"}, true},
+		}, reason{Code: "invalid_scope", Reason: "a scope that was asked for is none of the app's products here, which are MN_Product_ClaimStatus_v2, MN_Product_Eligibility_v3, PN_Product_PharmacyClaims_v1", Parameter: "scope", Path: "/oauth2/token"}, true},
 		{
 			"4.2 no such route", func() answer { return old.call(claim, "", nil) },
-			reason{Code: "not_found", Reason: "There is no such route here. Compare the URL, its host included, with the API's reference", Path: strings.TrimPrefix(strings.TrimSuffix(e.api(t, "claim-status").URL, "/"), e.URL) + "/{…}"},
+			reason{Code: "not_found", Reason: "Claim Status has no operation at this path. Compare the URL, its host included, with " + old.Portal + "/apis/claim-status-v2", Path: strings.TrimPrefix(strings.TrimSuffix(e.api(t, "claim-status").URL, "/"), e.URL) + "/{…}"},
 			false,
 		},
 		{"4.1 a token two hours old", func() answer {
