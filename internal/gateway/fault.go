@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 
 	"github.com/sallyport-dev/sallyport/internal/relay"
@@ -65,4 +66,36 @@ func lateness(stage relay.Stage, w way) (reason, next string) {
 	}
 	return "the upstream began no answer within timeout (" + w.timeout.String() + ")",
 		"find out what the API's own server waits for, or raise timeout in the manifest"
+}
+
+// quiet is an error of net/http without what it quotes: of an answer that it could not
+// read, which may be about a person.
+type quiet struct{ error }
+
+// Error implements error.
+func (q quiet) Error() string {
+	text := q.error.Error()
+	var network *net.OpError
+	if errors.As(q.error, &network) || errors.Is(q.error, relay.ErrMalformed) {
+		return clipped(text) // addresses, or names of fields
+	}
+	if i := strings.IndexAny(text, "\"["); i >= 0 {
+		text = text[:i] + "…"
+	}
+	if before, _, found := strings.Cut(text, "line: "); found {
+		text = before + "line: …"
+	}
+	return clipped(text)
+}
+
+// Unwrap returns the error as it was.
+func (q quiet) Unwrap() error { return q.error }
+
+// clipped bounds what an upstream can write to the log.
+func clipped(text string) string {
+	const most = 512
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
 }

@@ -225,7 +225,7 @@ func (c *call) broke(err error, now time.Time) {
 	if c.state != nil {
 		c.state.Report(upstream.Unanswered, c.organization(), now)
 	}
-	httpx.Note(c.r.Context(), slog.String("upstream_error", err.Error()), slog.String("upstream", c.target.url.String()), slog.String("upstream_stage", string(relay.Reading)))
+	httpx.Note(c.r.Context(), slog.String("upstream_error", quiet{err}.Error()), slog.String("upstream", c.target.url.String()), slog.String("upstream_stage", string(relay.Reading)))
 }
 
 // RoundTrip sends by the transport of the call's target, or of those of its pool.
@@ -308,5 +308,5 @@ func (w *watched) Read(p []byte) (int, error) {
 	if w.c.r.Context().Err() == nil {
 		w.c.broke(err, w.now())
 	}
-	return n, err
+	return n, quiet{err}
 }

@@ -330,7 +330,7 @@ func (p *proxy) fail(c *call, body *clientBody, err error) {
 	default:
 		ref.reason, ref.next = faultOf(err, wayTo(c.target.upstream))
 	}
-	httpx.Note(ctx, slog.String("upstream_error", err.Error()), slog.String("upstream", c.target.url.String()), slog.String("upstream_stage", string(relay.StageOf(err))))
+	httpx.Note(ctx, slog.String("upstream_error", quiet{err}.Error()), slog.String("upstream", c.target.url.String()), slog.String("upstream_stage", string(relay.StageOf(err))))
 	c.target.visits.fail(ref.code)
 	c.visit.Fail()
 	c.outcome = p.g.refuse(c, ref)

@@ -105,7 +105,7 @@ func TestCheckNamesTheFieldAndWhatIsAllowed(t *testing.T) {
 		{"one of two types", `{` + least + `,"nothing":1}`, "/nothing must be null or a text"},
 		{"one of two forms", `{` + least + `,"either":true}`, "/either must be a text, or a whole number"},
 		{"the form that came furthest", `{` + least + `,"party":{"kind":"person","first":"a","last":{}}}`, "/party/last/name is required"},
-		{"a member of a map", `{` + least + `,"free":{"x":"y"}}`, "/free/x must be a whole number"},
+		{"a member of a map", `{` + least + `,"free":{"x":"y"}}`, "/free/* must be a whole number"},
 		{"too few members", `{` + least + `,"small":{}}`, "/small must have at least 1 member"},
 		{"a field that another asks for", `{` + least + `,"small":{"b":1}}`, "/small/a is required when b is given"},
 		{"a field that is never allowed", `{` + least + `,"never":1}`, "/never is not a field of this API; check its spelling and place"},

@@ -78,7 +78,7 @@ func (v *vocabulary) first(err *jsonschema.ValidationError) *Violation {
 			text = min(text, v.text(other))
 		}
 	}
-	return &Violation{Field: v.pointer(best.path), Text: text}
+	return &Violation{Field: v.pointer(best), Text: text}
 }
 
 // leaves flattens the tree of errors. Of alternatives that all fail it follows
@@ -154,16 +154,32 @@ func (v *vocabulary) compareNames(a, b string) int {
 	return cmp.Compare(a, b)
 }
 
-// A name that the document does not know was chosen by the sender. It is told
-// only if it looks like the name of a field, mistyped.
+// A name that the document does not know was chosen by the sender. It is told only if
+// it is the field that there is not, and looks like the name of one, mistyped: with at
+// most two digits, for more are a number of somebody's. Any other is a key of a map.
 var fieldName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,39}$`)
+
+func mistyped(name string) bool {
+	digits := 0
+	for i := range len(name) {
+		if c := name[i]; '0' <= c && c <= '9' {
+			digits++
+		}
+	}
+	return digits <= 2 && fieldName.MatchString(name)
+}
 
 var escaper = strings.NewReplacer("~", "~0", "/", "~1")
 
-func (v *vocabulary) pointer(path []string) string {
+func (v *vocabulary) pointer(f finding) string {
 	var out strings.Builder
-	for _, token := range path {
-		if _, known := v.rank[token]; !known && !fieldName.MatchString(token) {
+	unknown := false
+	switch f.err.ErrorKind.(type) {
+	case *kind.AdditionalProperties, *kind.FalseSchema, *kind.Required, *kind.DependentRequired:
+		unknown = true
+	}
+	for i, token := range f.path {
+		if _, known := v.rank[token]; !known && (!unknown || i < len(f.path)-1 || !mistyped(token)) {
 			if index, err := strconv.Atoi(token); err != nil || index > 9999 || strconv.Itoa(index) != token {
 				token = "*"
 			}
