@@ -105,6 +105,25 @@ func TestAnIdentifierOfAnotherFormIsNotFound(t *testing.T) {
 	}
 }
 
+func TestWhatThereIsNoneOfIsToldWhereToLookForIt(t *testing.T) {
+	w := open(t)
+	org := addOrg(t, w)
+	for target, where := range map[string]string{
+		"/v1/organizations/org_none":                             "GET /v1/organizations",
+		"/v1/apps/app_none":                                      "GET /v1/apps",
+		"/v1/credentials/cred_none":                              "GET /v1/credentials",
+		"/v1/products/none":                                      "GET /v1/products",
+		"/v1/subscriptions/sub_none":                             "GET /v1/subscriptions",
+		"/v1/operator-tokens/op_none":                            "GET /v1/operator-tokens",
+		"/v1/organizations/" + org.ID + "/tins/123456789":        "GET /v1/tins",
+		"/v1/organizations/" + org.ID + "/submitters/host/NONE1": "GET /v1/organizations",
+	} {
+		if p := refused(t, w, api.CodeNotFound, "GET", target, nil); !strings.HasPrefix(p.Hint, where) {
+			t.Errorf("%s: the hint is %q, want %q", target, p.Hint, where)
+		}
+	}
+}
+
 func TestABodyThatCannotBeReadSaysWhatIsWrong(t *testing.T) {
 	w := open(t)
 	org := addOrg(t, w)

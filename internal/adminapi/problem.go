@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -90,7 +91,9 @@ func problemOf(err error) api.Problem {
 	}
 	var refused *market.Error
 	if errors.As(err, &refused) {
-		return api.Problem{Code: codeOf(refused.Code), Field: refused.Field, Detail: refused.Public, Hint: refused.Hint, Errors: refused.Faults}
+		return api.Problem{
+			Code: codeOf(refused.Code), Field: refused.Field, Detail: refused.Public, Hint: cmp.Or(refused.Hint, listOf(refused.Kind)), Errors: refused.Faults,
+		}
 	}
 	return api.Problem{
 		Code:   api.CodeInternal,
@@ -111,6 +114,35 @@ func codeOf(code market.Code) api.Code {
 		return api.CodeUnavailable
 	}
 	return api.CodeInternal
+}
+
+// listOf says where the things of a kind are listed, "" for those that are not.
+func listOf(kind string) string {
+	switch kind {
+	case "organization":
+		return "GET /v1/organizations lists them"
+	case "app":
+		return "GET /v1/apps lists them"
+	case "credential":
+		return "GET /v1/credentials lists them"
+	case "product":
+		return "GET /v1/products lists them"
+	case "subscription":
+		return "GET /v1/subscriptions lists them"
+	case "TIN":
+		return "GET /v1/tins lists them"
+	case "submitter id":
+		return "GET /v1/organizations/{org}/submitters lists them"
+	case "signing key":
+		return "GET /v1/keys lists them"
+	case "node":
+		return "GET /v1/nodes lists them"
+	case "operator token":
+		return "GET /v1/operator-tokens lists them"
+	case "catalogue version":
+		return "GET /v1/catalog/history lists them"
+	}
+	return ""
 }
 
 // hide takes the caller's own token out of a problem, should it have been put

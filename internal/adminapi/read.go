@@ -44,9 +44,9 @@ func readUpTo(w http.ResponseWriter, r *http.Request, v any, limit int64) error 
 	switch {
 	case errors.Is(err, httpx.ErrTooLarge):
 		w.Header().Set("Connection", "close") // the rest of it is not read
-		return &refusal{code: api.CodeTooLarge, detail: "the body is larger than " + size(limit)}
+		return &refusal{code: api.CodeTooLarge, detail: "the body is larger than " + size(limit), hint: "send less at once"}
 	case err != nil:
-		return &refusal{code: api.CodeMalformed, detail: "the body ended before it was complete"}
+		return &refusal{code: api.CodeMalformed, detail: "the body ended before it was complete", hint: "send it again, whole"}
 	}
 	if err := decode(data, v); err != nil {
 		return malformed(err, data, v)
@@ -70,7 +70,7 @@ func decode(data []byte, v any) error {
 func exactMembers(data []byte, v any) error {
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(data, &raw); err != nil {
-		return &refusal{code: api.CodeMalformed, detail: "the body must be a JSON object"}
+		return &refusal{code: api.CodeMalformed, detail: "the body must be a JSON object", hint: shapes}
 	}
 	known := members(v)
 	for name := range raw {
@@ -109,9 +109,12 @@ func size(limit int64) string {
 	return strconv.FormatInt(limit>>10, 10) + " KiB"
 }
 
+// shapes is where it stands what bodies look like.
+const shapes = "GET /v1/openapi.yaml tells what each operation takes"
+
 // malformed says what is wrong with a body that v could not be read from.
 func malformed(err error, data []byte, v any) error {
-	out := &refusal{code: api.CodeMalformed}
+	out := &refusal{code: api.CodeMalformed, hint: shapes}
 	var wrongType *json.UnmarshalTypeError
 	switch name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); {
 	case errors.Is(err, strictjson.ErrUTF8), errors.Is(err, strictjson.ErrDepth), errors.Is(err, strictjson.ErrNumbers), errors.Is(err, strictjson.ErrMalformed):

@@ -160,7 +160,7 @@ func (m *Market) checkApp(tx Tx, a App) error {
 	}
 	for _, name := range a.Products {
 		if _, err := tx.Product(name); err != nil {
-			return Invalid("products", "there is no product %q", name)
+			return noProduct("products", name, err)
 		}
 	}
 	return nil

@@ -129,7 +129,10 @@ func (m *Market) RevokeCredential(ctx context.Context, by Actor, cred id.Credent
 			return err
 		}
 		if !c.Revoked.IsZero() {
-			return &Error{Code: Conflict, Public: "the credential was revoked already, at " + c.Revoked.UTC().Format(time.RFC3339)}
+			return &Error{
+				Code: Conflict, Public: "the credential was revoked already, at " + c.Revoked.UTC().Format(time.RFC3339),
+				Hint: "nothing is left to do; if the app needs another, make one",
+			}
 		}
 		if err := m.checkUnused(c, guard); err != nil {
 			return err

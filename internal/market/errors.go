@@ -25,6 +25,7 @@ func (c Code) Error() string { return string(c) }
 type Error struct {
 	Code   Code
 	Field  string // the offending field, for InvalidInput
+	Kind   string // what there is none of, for NotFound; may be empty
 	Public string // what is wrong
 	Hint   string // what to do next; may be empty
 	Err    error
@@ -58,5 +59,5 @@ func Invalid(field, format string, args ...any) *Error {
 
 // Missing is the error for a thing that is not there.
 func Missing(kind, name string) *Error {
-	return &Error{Code: NotFound, Public: fmt.Sprintf("there is no %s %q", kind, name)}
+	return &Error{Code: NotFound, Kind: kind, Public: fmt.Sprintf("there is no %s %q", kind, name)}
 }

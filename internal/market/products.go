@@ -2,6 +2,7 @@ package market
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"time"
 )
@@ -10,6 +11,16 @@ import (
 type NewProduct struct {
 	Name, Title, Description string
 	TokenLifetime            time.Duration
+}
+
+// noProduct is what is wrong with the name of a product that could not be read.
+func noProduct(field, name string, err error) error {
+	if !errors.Is(err, NotFound) {
+		return err
+	}
+	invalid := Invalid(field, "there is no product %q", name)
+	invalid.Hint = "sallyport product list shows what there is"
+	return invalid
 }
 
 // AddProduct adds an operator's product.
@@ -23,7 +34,7 @@ func (m *Market) AddProduct(ctx context.Context, by Actor, in NewProduct) (p Pro
 			return err
 		}
 		if _, err := tx.Product(p.Name); err == nil {
-			return &Error{Code: Conflict, Public: "there is a product " + p.Name + " already"}
+			return &Error{Code: Conflict, Public: "there is a product " + p.Name + " already", Hint: "change that one, or choose another name"}
 		}
 		if err := tx.PutProduct(p); err != nil {
 			return err

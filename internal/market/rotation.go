@@ -201,7 +201,7 @@ func (m *Market) clientMayRotate(tx Tx, a App, in Rotation) error {
 		}
 	}
 	if !live || a.State != AppActive {
-		return &Error{Code: Conflict, Public: "what the client authenticated by has ended meanwhile", Hint: "ask an operator"}
+		return &Error{Code: Conflict, Public: "what the client authenticated by has ended meanwhile", Hint: "ask an operator for a new secret"}
 	}
 	return nil
 }

@@ -18,10 +18,10 @@ func (m *Market) Subscribe(ctx context.Context, by Actor, org id.Org, product st
 		}
 		p, err := tx.Product(product)
 		if err != nil {
-			return Invalid("product", "there is no product %q", product)
+			return noProduct("product", product, err)
 		}
 		if p.State != ProductActive {
-			return &Error{Code: Conflict, Public: "the product is retired: it takes no new subscriptions"}
+			return &Error{Code: Conflict, Public: "the product is retired: it takes no new subscriptions", Hint: "subscribe to the product that took its place, or activate it again"}
 		}
 		if old, err := tx.SubscriptionTo(org, product); err == nil {
 			return &Error{
@@ -97,9 +97,9 @@ func (m *Market) putTIN(ctx context.Context, by Actor, org id.Org, number string
 		case err != nil:
 			return err
 		case t.State == state:
-			return &Error{Code: Conflict, Public: "the TIN is " + string(state) + " already"}
+			return &Error{Code: Conflict, Public: "the TIN is " + string(state) + " already", Hint: "nothing is left to do"}
 		case state == TINRequested && t.State == TINAssociated:
-			return &Error{Code: Conflict, Public: "the TIN is associated already: nothing to request"}
+			return &Error{Code: Conflict, Public: "the TIN is associated already", Hint: "nothing is left to request: send it with the call"}
 		}
 		t.State, t.Note, t.Updated = state, note, m.Now()
 		if err := tx.PutTIN(t); err != nil {
@@ -142,7 +142,7 @@ func (m *Market) AssignSubmitter(ctx context.Context, by Actor, org id.Org, kind
 		}
 		for _, other := range all {
 			if other.Kind == kind && other.Value == value {
-				return &Error{Code: Conflict, Public: "the organization has that submitter id already"}
+				return &Error{Code: Conflict, Public: "the organization has that submitter id already", Hint: "nothing is left to do"}
 			}
 		}
 		if err := tx.PutSubmitter(s); err != nil {
@@ -194,7 +194,7 @@ func (m *Market) RevokeOperatorToken(ctx context.Context, by Actor, token id.Ope
 			return err
 		}
 		if !t.Revoked.IsZero() {
-			return &Error{Code: Conflict, Public: "the operator token was revoked already"}
+			return &Error{Code: Conflict, Public: "the operator token was revoked already", Hint: "nothing is left to do"}
 		}
 		t.Revoked = m.Now()
 		if err := tx.PutOperatorToken(t); err != nil {

@@ -48,8 +48,8 @@ func (c *transaction) PutApp(a market.App) error {
 		return fmt.Errorf("store: put an app: %w", err)
 	}
 	said := sentences{
-		"apps_org_environment_name_key": conflict("an app named %q already exists in %s", a.Name, a.Environment),
-		"apps_client_id_key":            conflict("the client_id %q is taken by another app", a.ClientID),
+		"apps_org_environment_name_key": conflict("choose another name", "an app named %q already exists in %s", a.Name, a.Environment),
+		"apps_client_id_key":            conflict("leave client_id out, and one is made", "the client_id %q is taken by another app", a.ClientID),
 		foreign:                         market.Missing("organization", string(a.Org)),
 	}
 	return c.put("put an app", said,

@@ -51,7 +51,7 @@ func (s *session) CredentialsBy(filter market.CredentialFilter) (all []market.Cr
 // the given one is kept: AddUsage may have noted it meanwhile.
 func (c *transaction) PutCredential(cred market.Credential) error {
 	said := sentences{
-		"credentials_hash_key": conflict("the app has that credential already"),
+		"credentials_hash_key": conflict("use the one that is there", "the app has that credential already"),
 		foreign:                market.Missing("app", string(cred.App)),
 	}
 	return c.put("put a credential", said,

@@ -16,14 +16,14 @@ type sentences map[string]*market.Error
 // one is broken.
 const foreign = "foreign"
 
-// conflict is the error for something that is taken.
-func conflict(format string, args ...any) *market.Error {
-	return &market.Error{Code: market.Conflict, Public: fmt.Sprintf(format, args...)}
+// conflict is the error for something that is taken; hint says what to do next.
+func conflict(hint, format string, args ...any) *market.Error {
+	return &market.Error{Code: market.Conflict, Public: fmt.Sprintf(format, args...), Hint: hint}
 }
 
 // noSuch is the error for a thing that has no name, or none to repeat.
-func noSuch(format string, args ...any) *market.Error {
-	return &market.Error{Code: market.NotFound, Public: fmt.Sprintf(format, args...)}
+func noSuch(hint, format string, args ...any) *market.Error {
+	return &market.Error{Code: market.NotFound, Public: fmt.Sprintf(format, args...), Hint: hint}
 }
 
 // unavailable is the error for a database that cannot be had just now.

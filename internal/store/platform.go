@@ -23,7 +23,7 @@ func (s *session) OperatorToken(token id.OperatorToken) (market.OperatorToken, e
 
 // OperatorTokenByHash implements [market.PlatformReader].
 func (s *session) OperatorTokenByHash(hash market.Hash) (market.OperatorToken, error) {
-	return one(s, "find an operator token", noSuch("there is no such operator token"), scanOperatorToken,
+	return one(s, "find an operator token", noSuch("another operator can make one: sallyport operator create", "there is no such operator token"), scanOperatorToken,
 		`SELECT `+operatorTokenColumns+` FROM operator_tokens WHERE hash = $1`, hash[:])
 }
 
@@ -35,7 +35,7 @@ func (s *session) OperatorTokens() ([]market.OperatorToken, error) {
 
 // PutOperatorToken implements [market.PlatformWriter].
 func (c *transaction) PutOperatorToken(t market.OperatorToken) error {
-	said := sentences{"operator_tokens_hash_key": conflict("the operator token is in use already")}
+	said := sentences{"operator_tokens_hash_key": conflict("try again: another is made", "the operator token is in use already")}
 	return c.put("put an operator token", said,
 		`INSERT INTO operator_tokens (id, label, hint, hash, created, expires, revoked)
 		 VALUES ($1, $2, $3, $4, $5, $6, $7)

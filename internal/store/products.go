@@ -53,7 +53,7 @@ func scanCatalogLine(row scanner, c *market.CatalogVersion) error {
 // Catalog implements [market.ProductReader].
 func (s *session) Catalog(version int64) (market.CatalogVersion, error) {
 	if version == 0 {
-		return one(s, "read the newest catalogue", noSuch("no catalogue has been applied yet"), scanCatalog,
+		return one(s, "read the newest catalogue", noSuch("apply one: sallyport catalog apply DIR", "no catalogue has been applied yet"), scanCatalog,
 			`SELECT version, sha256, bundle, applied, applied_by, summary FROM catalogs ORDER BY version DESC LIMIT 1`)
 	}
 	return one(s, "read a catalogue", market.Missing("catalogue version", strconv.FormatInt(version, 10)), scanCatalog,
@@ -68,7 +68,7 @@ func (s *session) CatalogHistory(limit int) ([]market.CatalogVersion, error) {
 
 // AddCatalog implements [market.ProductWriter].
 func (c *transaction) AddCatalog(v market.CatalogVersion) error {
-	said := sentences{"catalogs_pkey": conflict("catalogue version %d exists already", v.Version)}
+	said := sentences{"catalogs_pkey": conflict("apply it again: another catalogue was applied at the same moment", "catalogue version %d exists already", v.Version)}
 	return c.put("add a catalogue", said,
 		`INSERT INTO catalogs (version, sha256, bundle, applied, applied_by, summary) VALUES ($1, $2, $3, $4, $5, $6)`,
 		v.Version, v.SHA256, blob(v.Bundle), millis(v.Applied), v.By, v.Summary)

@@ -114,7 +114,7 @@ func bind(args []any) error {
 		}
 		text := v.String()
 		if strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
-			return &market.Error{Code: market.InvalidInput, Public: "a text is not valid UTF-8, or holds a NUL character"}
+			return &market.Error{Code: market.InvalidInput, Public: "a text is not valid UTF-8, or holds a NUL character", Hint: "send it as UTF-8 that prints"}
 		}
 		args[i] = text
 	}

@@ -36,8 +36,8 @@ func (s *session) Subscriptions(org id.Org, state market.SubscriptionState) ([]m
 // PutSubscription implements [market.TenancyWriter].
 func (c *transaction) PutSubscription(s market.Subscription) error {
 	said := sentences{
-		"subscriptions_org_product_key": conflict("the organization %q has a subscription to %s already", s.Org, s.Product),
-		foreign:                         noSuch("there is no organization %q, or no product %q", s.Org, s.Product),
+		"subscriptions_org_product_key": conflict("change the one that is there", "the organization %q has a subscription to %s already", s.Org, s.Product),
+		foreign:                         noSuch("sallyport org list and sallyport product list show what there is", "there is no organization %q, or no product %q", s.Org, s.Product),
 	}
 	return c.put("put a subscription", said,
 		`INSERT INTO subscriptions (id, org, product, state, plan, contract, note, requested, created, updated)
