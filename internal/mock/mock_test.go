@@ -256,6 +256,19 @@ rules: [{name: it, answer: {example: other}}]
 	}
 }
 
+// A hundred thousand items, none of which is predefined: fifty are told, and no more are
+// looked for.
+func TestAttackAListOfNothingPredefined(t *testing.T) {
+	doc := load(t)
+	r := rules(t, "predefined:\n  fields: [{pointer: /list/*/name, values: [one]}]")
+	req := mock.Request{Body: body(t, `{"list":[`+strings.Repeat(`{"name":7},`, 100_000)+`{}]}`)}
+	var got mock.Response
+	allocations := testing.AllocsPerRun(1, func() { got = r.Answer(doc, doc.Operations[0], req) })
+	if n := strings.Count(string(got.Body), "was not predefined"); n != 50 || allocations > 5000 {
+		t.Errorf("%d are told, by %v allocations", n, allocations)
+	}
+}
+
 func TestMistakesInRulesAreToldByLine(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"a member that is not known", "ruels: []", `line 1: the rule file has no member "ruels"; allowed are: predefined, rules, set`},

@@ -80,6 +80,9 @@ func (d *predefined) check(op *openapi.Operation, req *Request) []violation {
 }
 
 func (f *field) check(out []violation, value any, path, done []string) []violation {
+	if len(out) == maxViolations { // no more are told
+		return out
+	}
 	if len(path) == 0 {
 		text, ok := value.(string)
 		if ok && slices.ContainsFunc(f.values, func(v string) bool { return strings.EqualFold(v, text) }) {
@@ -95,6 +98,9 @@ func (f *field) check(out []violation, value any, path, done []string) []violati
 		}
 	case []any:
 		for i, item := range value {
+			if len(out) == maxViolations {
+				break
+			}
 			if token == "*" || token == index(i) {
 				out = f.check(out, item, path[1:], append(slices.Clip(done), index(i)))
 			}
@@ -111,7 +117,7 @@ const maxViolations = 50
 // appendViolations appends the violations in the format that clients know,
 // separated by commas; allowedValues is ours.
 func appendViolations(out []byte, violations []violation) []byte {
-	for i, v := range violations[:min(len(violations), maxViolations)] {
+	for i, v := range violations {
 		if i > 0 {
 			out = append(out, ',')
 		}
