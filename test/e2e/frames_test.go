@@ -18,12 +18,14 @@ import (
 const (
 	frameData         = 0
 	frameHeaders      = 1
+	framePriority     = 2
 	frameReset        = 3
 	frameSettings     = 4
 	framePing         = 6
 	frameGoAway       = 7
 	frameWindow       = 8
 	frameContinuation = 9
+	framePriorities   = 0x10 // PRIORITY_UPDATE (RFC 9218 §7.1)
 
 	flagEnd     = 1 // of the stream; of SETTINGS and PING: an acknowledgement
 	flagHeadEnd = 4
@@ -333,6 +335,25 @@ func TestAFloodOverHTTP2IsBoundedAndOthersGoOn(t *testing.T) {
 		{"settings", 200000, false, func(f *framed, _ int) { f.put(frameSettings, 0, 0, []byte{0, 4, 0, 0, 1, 0}) }},
 		{"pings", 2000000, true, func(f *framed, _ int) { f.put(framePing, 0, 0, []byte("12345678")) }},
 		{"small fields that become large", 3, false, func(f *framed, i int) { f.put(frameHeaders, flagEnd|flagHeadEnd, uint32(2*i+1), bomb) }},
+		{"priorities of streams that there are not", 40000, false, func(f *framed, i int) { f.put(framePriority, 0, uint32(2*i+1), []byte{0, 0, 0, 0, 255}) }},
+		{"updates of priorities", 40000, false, func(f *framed, i int) {
+			f.put(framePriorities, 0, 0, append(binary.BigEndian.AppendUint32(nil, uint32(2*i+1)), "u=0, i"...))
+		}},
+		{"frames that nobody knows", 2000, false, func(f *framed, _ int) { f.put(0xfe, 0xff, 0, make([]byte, 16<<10)) }},
+		{"windows that open byte by byte", 40000, false, func(f *framed, _ int) { f.put(frameWindow, 0, 0, []byte{0, 0, 0, 1}) }},
+		{"a body that comes in empty frames", 40000, false, func(f *framed, i int) {
+			if i == 0 {
+				f.put(frameHeaders, flagHeadEnd, 1, block(":method", "POST", ":scheme", "https", ":authority", "x", ":path", plainBase+"/x", "authorization", "Bearer "+token))
+				return
+			}
+			f.put(frameData, 0, 1, nil)
+		}},
+		{"requests without a window for their answers", 2000, false, func(f *framed, i int) {
+			if i == 0 {
+				f.put(frameSettings, 0, 0, []byte{0, 4, 0, 0, 0, 0})
+			}
+			begin(f, i)
+		}},
 		{"windows that overflow", 3, true, func(f *framed, _ int) { f.put(frameWindow, 0, 0, []byte{0x7f, 0xff, 0xff, 0xff}) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
