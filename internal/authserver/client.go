@@ -33,25 +33,29 @@ func (q *request) readAuthorization(h http.Header) error {
 	return nil
 }
 
+// parseBasic reads the header, or says why it cannot be read.
 func parseBasic(header string) *basicCredentials {
-	broken := &basicCredentials{broken: true}
-	scheme, encoded, ok := strings.Cut(header, " ")
-	if !ok || !strings.EqualFold(scheme, "Basic") {
-		return broken
+	scheme, encoded, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return &basicCredentials{broken: "the Authorization header is not one of the scheme Basic"}
 	}
 	raw, err := base64.StdEncoding.DecodeString(strings.Trim(encoded, " "))
 	if err != nil {
-		return broken
+		return &basicCredentials{broken: "what follows Basic in the Authorization header is not base64"}
 	}
 	name, pass, ok := strings.Cut(string(raw), ":")
 	if !ok {
-		return broken
+		return &basicCredentials{broken: "the Basic header has no colon between client_id and secret"}
 	}
-	if name, err = url.QueryUnescape(name); err != nil || !printable(name) {
-		return broken
+	name, err = url.QueryUnescape(name)
+	if err == nil {
+		pass, err = url.QueryUnescape(pass)
 	}
-	if pass, err = url.QueryUnescape(pass); err != nil || !printable(pass) {
-		return broken
+	if err != nil {
+		return &basicCredentials{broken: "client_id and secret in the Basic header are not form-encoded: a percent sign begins no escape"}
+	}
+	if !printable(name) || !printable(pass) {
+		return &basicCredentials{broken: "the Basic header holds a control character, such as a line end behind the secret, or is not UTF-8"}
 	}
 	return &basicCredentials{id: name, secret: secret.New(pass)}
 }
@@ -62,8 +66,8 @@ func (q *request) credentials() (clientID string, text secret.String, err error)
 	switch {
 	case q.basic != nil && (inBody || asserted), inBody && asserted:
 		return "", text, invalidRequest("Use one way to authenticate the client, not two") // RFC 6749 §2.3
-	case q.basic != nil && q.basic.broken:
-		return "", text, failed(true, "the Authorization header is not a Basic header that can be read").about("Authorization")
+	case q.basic != nil && q.basic.broken != "":
+		return q.clientID, text, nil
 	case q.basic != nil && q.clientID != "" && q.clientID != q.basic.id:
 		return "", text, invalidRequest("The client_id of the body is not the one of the Authorization header").about("client_id")
 	case q.basic != nil:
@@ -110,6 +114,11 @@ func (s *Server) authenticate(r *http.Request, q *request) (caller, error) {
 	}
 	if s.Model.Age() > s.MaxStale {
 		return caller{}, unavailable("the store has been away for longer than may be gone by what is known")
+	}
+	if q.basic != nil && q.basic.broken != "" {
+		named, _ := s.Model.ByClientID(clientID)
+		const next = "send Authorization: Basic and the base64 of client_id:client_secret, each form-encoded first (RFC 6749 §2.3.1); or send both in the body, without the header"
+		return caller{}, blamed(s.refuse(r, q, clientID, named, q.basic.broken, next), "Authorization", 0)
 	}
 	if q.asserts() {
 		return s.byAssertion(r, q)

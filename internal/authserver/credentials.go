@@ -96,7 +96,7 @@ func (s *Server) ownRequest(w http.ResponseWriter, r *http.Request) (*request, c
 	if err != nil {
 		return nil, caller{}, s.attributed(err, q)
 	}
-	q.limited = true
+	q.demand = &s.demands.credentials
 	c, err := s.authenticate(r, q)
 	if err != nil {
 		var ref *refusal
@@ -105,11 +105,11 @@ func (s *Server) ownRequest(w http.ResponseWriter, r *http.Request) (*request, c
 		}
 		return nil, caller{}, s.attributed(err, q)
 	}
-	if ref := s.mayHaveTokens(c.Client); ref != nil {
-		return nil, caller{}, ref
-	}
 	if err := s.withinLimit(q, c.Client); err != nil {
 		return nil, caller{}, err
+	}
+	if ref := s.mayHaveTokens(c.Client); ref != nil {
+		return nil, caller{}, ref
 	}
 	return q, c, nil
 }

@@ -26,14 +26,18 @@ func strictForm() Endpoint { return Endpoint{Dialect: RFC} }
 // tokenRequest reads a request about a token from an authenticated client.
 // token_type_hint is not looked at: there is one type (RFC 7009 §2.1, RFC 7662
 // §2.1).
-func (s *Server) tokenRequest(w http.ResponseWriter, r *http.Request) (*request, caller, error) {
+func (s *Server) tokenRequest(w http.ResponseWriter, r *http.Request, d *demand) (*request, caller, error) {
 	q, err := read(w, r, strictForm())
 	if err != nil {
 		return nil, caller{}, s.attributed(err, q)
 	}
+	q.demand = d
 	client, err := s.authenticate(r, q)
 	if err != nil {
 		return nil, caller{}, s.attributed(err, q)
+	}
+	if err := s.withinLimit(q, client.Client); err != nil {
+		return nil, caller{}, err
 	}
 	if ref := s.mayHaveTokens(client.Client); ref != nil {
 		return nil, caller{}, ref
@@ -124,7 +128,7 @@ func (s *Server) active(p *token.Principal) bool {
 // introspect says whether a token is active (RFC 7662), in a signed JWT if the
 // client asks for one (RFC 9701).
 func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
-	q, client, err := s.tokenRequest(w, r)
+	q, client, err := s.tokenRequest(w, r, &s.demands.introspection)
 	if err != nil {
 		return err
 	}

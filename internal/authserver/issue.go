@@ -70,7 +70,7 @@ func (s *Server) tokenHandler(e Endpoint) httpx.HandlerFunc {
 		if q, err = read(w, r, e); err != nil {
 			return s.attributed(err, q)
 		}
-		q.limited = true
+		q.demand = &s.demands.token
 		if err := q.checkGrant(e.Profile); err != nil {
 			return s.attributed(err, q)
 		}
@@ -144,24 +144,6 @@ func (s *Server) tally(e Endpoint, by method, outcome string, err error) {
 func announceExpiry(h http.Header, c *snapshot.Credential, now time.Time) {
 	if c.Expires != 0 && c.Expires-now.UnixMilli() <= market.Expiring.Milliseconds() {
 		h["Credential-Expires"] = []string{time.UnixMilli(c.Expires).UTC().Format(http.TimeFormat)} // RFC 9110 §5.6.7
-	}
-}
-
-// withinLimit counts a request against what its client may ask for, once.
-func (s *Server) withinLimit(q *request, c snapshot.Client) error {
-	if s.Requests == nil || !q.limited {
-		return nil
-	}
-	q.limited = false
-	wait, ok := s.Requests.Take(c.App.ClientID, s.Now())
-	if ok {
-		return nil
-	}
-	return &refusal{
-		status: http.StatusTooManyRequests, code: oauth.SlowDown, retry: wait, client: refer(c),
-		say:    "The client asks for too many tokens. Keep a token until shortly before it expires, and wait before the next request",
-		reason: "more token requests than the environment allows one client",
-		next:   "fetch one token, and use it for all calls of its lifetime",
 	}
 }
 

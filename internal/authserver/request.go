@@ -34,14 +34,14 @@ type request struct {
 	braced        bool // the body was a form, and looks like JSON
 	basic         *basicCredentials
 	rotation      *rotationForm // nil where nothing is rotated
-	limited       bool          // has still to be counted against what its client may ask for
+	demand        *demand       // still to be counted against what its client may ask for; nil: not limited, or counted
 }
 
 // basicCredentials is what an Authorization header brought.
 type basicCredentials struct {
 	id     string
 	secret secret.String
-	broken bool // not a Basic header that can be read
+	broken string // why it cannot be read; empty: it can
 }
 
 // put keeps the value of a parameter that we use. Unknown ones are ignored (RFC

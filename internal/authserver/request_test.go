@@ -95,12 +95,12 @@ func FuzzBasic(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, header string) {
 		q, err := reads(t, "application/x-www-form-urlencoded", []byte("grant_type=client_credentials"), header, "")
-		if err != nil || q.basic == nil || q.basic.broken {
+		if err != nil || q.basic == nil || q.basic.broken != "" {
 			return
 		}
 		// What we read, written again as RFC 6749 §2.3.1 says, reads the same.
 		again := parseBasic("Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(q.basic.id)+":"+url.QueryEscape(q.basic.secret.Reveal()))))
-		if again.broken || again.id != q.basic.id || !again.secret.Equal(q.basic.secret) {
+		if again.broken != "" || again.id != q.basic.id || !again.secret.Equal(q.basic.secret) {
 			t.Fatalf("%q does not survive being written again", header)
 		}
 	})

@@ -18,7 +18,7 @@ const clockMargin = time.Minute
 // revoke ends a token of the caller's own, or one that it oversees (RFC 7009). What
 // is no token of ours, or has ended already, is answered as success (§2.2).
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
-	q, client, err := s.tokenRequest(w, r)
+	q, client, err := s.tokenRequest(w, r, &s.demands.revocation)
 	if err != nil {
 		return err
 	}

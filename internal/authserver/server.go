@@ -84,10 +84,10 @@ type Config struct {
 	Grants      *usage.Grants
 	Refusals    *usage.Refusals
 	// Failures limits failed attempts by client_id and network, NetworkFailures
-	// by network alone, Requests what a client may ask for; nil: no limit.
+	// by network alone, whichever endpoint they are made at.
 	Failures        *limit.Table
 	NetworkFailures *limit.Table
-	Requests        *limit.Table
+	Requests        Requests
 	Turns           *Turns // to sign; all environments have the same
 	Now             func() time.Time
 	Logger          *slog.Logger
@@ -113,6 +113,7 @@ type Server struct {
 	profiles   map[string]Profile // of the endpoints that have one, by path
 	platform   []string           // the audience of tokens for all of the environment
 	resources  atomic.Pointer[resources]
+	demands    demands
 	reuse      *otter.Cache[reuseKey, *issued]
 	assertions assertions
 }
@@ -133,7 +134,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Config: c, profiles: map[string]Profile{}, platform: []string{c.Audience}, reuse: reuse, assertions: checks}
+	s := &Server{Config: c, profiles: map[string]Profile{}, platform: []string{c.Audience}, demands: demandsOf(c.Requests), reuse: reuse, assertions: checks}
 	for _, e := range s.Endpoints {
 		if e.Profile != (Profile{}) {
 			s.profiles[e.Path], s.profiles[e.Path+"/"] = e.Profile, e.Profile

@@ -141,6 +141,9 @@ func (e *Environment) check(bad func(where, format string, args ...any), where s
 	if e.TokenRequests < 0 {
 		bad(where+".token_requests_per_second", "must not be negative; 0 is no limit")
 	}
+	if e.Introspections < 0 {
+		bad(where+".introspection_requests_per_second", "must not be negative; 0 is no limit")
+	}
 	if e.KeyLead < Duration(shortestLead) {
 		bad(where+".key_lead", "must be at least %s: verifiers keep the key set for %s", shortestLead, keyring.MaxAge)
 	}

@@ -123,7 +123,8 @@ type Environment struct {
 	MaxTokenLifetime  Duration   `yaml:"max_token_lifetime" doc:"The longest lifetime an app may set, at most 48h; signing keys are kept for that long after they were superseded. Default: 24h."`
 	ReuseWindow       *Duration  `yaml:"reuse_window" doc:"A client that asks again within it gets the same token, in v1 to v3; at most 30s. Default: 20s."`
 	RotationOff       bool       `yaml:"rotation_off" doc:"Clients may not look at and rotate their own secrets, at /oauth2/credentials."`
-	TokenRequests     int        `yaml:"token_requests_per_second" doc:"How many tokens one client may ask for, a second; twice as many at once. Default: 0, no limit."`
+	TokenRequests     int        `yaml:"token_requests_per_second" doc:"How many tokens one client may ask for, a second; twice as many at once. As many revocations, counted apart. Default: 0, no limit."`
+	Introspections    int        `yaml:"introspection_requests_per_second" doc:"How many tokens one client may introspect, a second; twice as many at once. Default: 0, no limit."`
 	KeyPeriod         Duration   `yaml:"key_period" doc:"How long a signing key signs; longer than key_lead. Default: 2160h, 90 days."`
 	KeyLead           Duration   `yaml:"key_lead" doc:"How long a key is published before it signs, at the least; twice the 5 minutes for which others may keep the JWKS, or more. It signs later if a node does not hold it yet. Default: 1h."`
 	TokenEndpoints    []Endpoint `yaml:"token_endpoints" doc:"The token endpoints. Default: the five of the wire contract."`

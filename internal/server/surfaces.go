@@ -32,8 +32,24 @@ const (
 	limitsKept               = 1 << 16
 )
 
-// requestLimit is what each client may ask for, nil for no limit. Twice as many
-// at once are a restart of the client's nodes.
+// What a client may ask about its own credentials, whatever is configured: it has to
+// be read from the store, and nobody has a reason for more.
+const (
+	ownPerSecond = 5
+	ownBurst     = 100
+)
+
+// requestLimits are what each client may ask for. Who got so many tokens may revoke as
+// many.
+func requestLimits(c *config.Environment) authserver.Requests {
+	return authserver.Requests{
+		Token: requestLimit(c.TokenRequests), Introspection: requestLimit(c.Introspections), Revocation: requestLimit(c.TokenRequests),
+		Credentials: limit.New(ownPerSecond, ownBurst, limitsKept),
+	}
+}
+
+// requestLimit is no limit if it is zero. Twice as many at once are a restart of the
+// client's nodes.
 func requestLimit(perSecond int) *limit.Table {
 	if perSecond == 0 {
 		return nil
@@ -83,7 +99,7 @@ func (s *Server) buildEnvironment(e *environment, verifiers map[market.Environme
 		Failures:        limit.New(failuresPerSecond, failuresBurst, limitsKept),
 		NetworkFailures: limit.New(networkFailuresPerSecond, networkFailuresBurst, limitsKept),
 		Credentials:     s.ownCredentials(c),
-		Requests:        requestLimit(c.TokenRequests), Turns: s.turns, Upgrader: s.Market, Checks: s.checks, Now: s.Now, Logger: s.Logger,
+		Requests:        requestLimits(c), Turns: s.turns, Upgrader: s.Market, Checks: s.checks, Now: s.Now, Logger: s.Logger,
 	})
 	if err != nil {
 		return err
