@@ -79,7 +79,7 @@ func explain(cmd *cobra.Command, err error) (code int, reason string, hints []st
 	case errors.Is(err, context.Canceled):
 		return ExitFailed, "interrupted", nil
 	}
-	if text, ok := cobraUsage(err.Error()); ok {
+	if text, ok := cobraUsage(cmd, err.Error()); ok {
 		return ExitUsage, text, []string{help}
 	}
 	reason, hints = explainNetwork(err)
@@ -98,14 +98,28 @@ func flagError(cmd *cobra.Command, err error) error {
 }
 
 // cobraUsage recognizes the mistakes that cobra itself finds, and has no type for.
-func cobraUsage(text string) (string, bool) {
+func cobraUsage(cmd *cobra.Command, text string) (string, bool) {
 	if names, ok := strings.CutPrefix(text, "required flag(s) "); ok {
 		names = strings.NewReplacer(`"`, "", ", ", ", --").Replace(strings.TrimSuffix(names, " not set"))
 		return "needed: --" + names, true
 	}
 	if names, ok := strings.CutPrefix(text, "at least one of the flags in the group ["); ok {
 		names, _, _ = strings.Cut(names, "]")
-		return "nothing to change: give at least one of --" + strings.ReplaceAll(names, " ", ", --"), true
+		names = "--" + strings.ReplaceAll(names, " ", ", --")
+		if cmd.Name() == "update" {
+			return "nothing to change: give at least one of " + names, true
+		}
+		return "needed: one of " + names, true
+	}
+	if names, ok := strings.CutPrefix(text, "if any flags in the group ["); ok {
+		names, rest, _ := strings.Cut(names, "]")
+		names = "--" + strings.ReplaceAll(names, " ", " and --")
+		if strings.Contains(rest, "must all be set") {
+			return "give " + names + " together", true
+		}
+		_, given, _ := strings.Cut(rest, "; [")
+		given, _, _ = strings.Cut(given, "]")
+		return "give one of --" + strings.ReplaceAll(given, " ", " and --") + ", not both", true
 	}
 	first, _, _ := strings.Cut(text, "\n")
 	return first, strings.HasPrefix(text, "unknown command ") || strings.HasPrefix(text, "accepts ")

@@ -144,6 +144,9 @@ func (e *Environment) check(bad func(where, format string, args ...any), where s
 	if e.Introspections < 0 {
 		bad(where+".introspection_requests_per_second", "must not be negative; 0 is no limit")
 	}
+	if e.SecretLifetime != 0 && e.SecretLifetime < Duration(time.Hour) {
+		bad(where+".secret_lifetime", "must be at least 1h; 0 is none of its own")
+	}
 	if e.KeyLead < Duration(shortestLead) {
 		bad(where+".key_lead", "must be at least %s: verifiers keep the key set for %s", shortestLead, keyring.MaxAge)
 	}

@@ -123,6 +123,7 @@ type Environment struct {
 	MaxTokenLifetime  Duration   `yaml:"max_token_lifetime" doc:"The longest lifetime an app may set, at most 48h; signing keys are kept for that long after they were superseded. Default: 24h."`
 	ReuseWindow       *Duration  `yaml:"reuse_window" doc:"A client that asks again within it gets the same token, in v1 to v3; at most 30s. Default: 20s."`
 	RotationOff       bool       `yaml:"rotation_off" doc:"Clients may not look at and rotate their own secrets, at /oauth2/credentials."`
+	SecretLifetime    Duration   `yaml:"secret_lifetime" doc:"The longest that a secret lives which a client makes by rotating its own. Operators may give others longer. Default: none, but that no such secret lives longer than the one that it replaces was made for."`
 	TokenRequests     int        `yaml:"token_requests_per_second" doc:"How many tokens one client may ask for, a second; twice as many at once. As many revocations, counted apart. Default: 0, no limit."`
 	Introspections    int        `yaml:"introspection_requests_per_second" doc:"How many tokens one client may introspect, a second; twice as many at once. Default: 0, no limit."`
 	KeyPeriod         Duration   `yaml:"key_period" doc:"How long a signing key signs; longer than key_lead. Default: 2160h, 90 days."`

@@ -2,6 +2,7 @@ package market
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/id"
@@ -89,7 +90,7 @@ func (m *Market) CredentialsOf(ctx context.Context, app id.App) (all []Credentia
 type Rotation struct {
 	Credential id.Credential
 	Label      string        // of the new one; empty: the old one's
-	Expires    time.Time     // of the new one; zero: never
+	Expires    time.Time     // of the new one; zero: never, or the latest that a client may wish
 	Overlap    time.Duration // for how long the old one goes on working
 	Guard      Guard         // of the old one, if it has no overlap
 	// Proof is the credential by which the client that wishes it authenticated;
@@ -152,6 +153,9 @@ func (m *Market) rotate(tx Tx, by Actor, in Rotation) (r Rotated, err error) {
 	if !in.Expires.IsZero() && !in.Expires.After(now) {
 		return r, Invalid("expires", "has passed already")
 	}
+	if in.Expires, err = m.endOf(tx, r.Old, rules, in); err != nil {
+		return r, err
+	}
 	text, hint := NewSecret(rules.SecretPrefix)
 	r.Text = text
 	r.New = Credential{
@@ -204,6 +208,76 @@ func (m *Market) clientMayRotate(tx Tx, a App, in Rotation) error {
 		return &Error{Code: Conflict, Public: "what the client authenticated by has ended meanwhile", Hint: "ask an operator for a new secret"}
 	}
 	return nil
+}
+
+// endOf is when the new secret ends. An operator's wish is not bounded. A client's is,
+// by what operators granted: its secret lives no longer than the one that it replaces
+// was made for, than what the client authenticated by was made for, and than the
+// environment allows (ADR 0029). Who names no end gets the latest.
+func (m *Market) endOf(tx Tx, old Credential, rules EnvironmentRules, in Rotation) (time.Time, error) {
+	if in.Proof == "" {
+		return in.Expires, nil
+	}
+	all, err := tx.Credentials(old.App)
+	if err != nil {
+		return in.Expires, err
+	}
+	term, whose := rules.SecretLifetime, "a secret that a client makes here may live"
+	shorter := func(other time.Duration, text string) {
+		if other > 0 && (term == 0 || other < term) {
+			term, whose = other, text
+		}
+	}
+	shorter(termOf(old, all), "the secret that is replaced was made for")
+	for _, c := range all {
+		if c.ID == in.Proof && c.ID != old.ID {
+			shorter(termOf(c, all), "what this was asked for with was made for")
+		}
+	}
+	if term == 0 {
+		return in.Expires, nil
+	}
+	latest := m.Now().Add(term).UTC().Truncate(time.Millisecond)
+	switch {
+	case in.Expires.IsZero():
+		return latest, nil
+	case in.Expires.After(latest):
+		return in.Expires, &Error{
+			Code: InvalidInput, Field: "expires",
+			Public: "must be " + latest.Format(time.RFC3339) + " at the latest: " + whose + " " + days(term),
+			Hint:   "leave it out to get the latest; an operator can make one that lives longer",
+		}
+	}
+	return in.Expires, nil
+}
+
+// termOf is for how long a credential was made, from its creation to its end; zero: for
+// ever. Once it was rotated its end is that of the overlap: then the successors that
+// its client got tell, since none got more.
+func termOf(c Credential, all []Credential) time.Duration {
+	if c.Expires.IsZero() {
+		return 0
+	}
+	term := c.Expires.Sub(c.Created)
+	for _, next := range all {
+		if next.Replaces != c.ID || next.CreatedBy != "app "+string(c.App) {
+			continue
+		}
+		if next.Expires.IsZero() {
+			return 0
+		}
+		term = max(term, next.Expires.Sub(next.Created))
+	}
+	return term
+}
+
+// days writes a span in days, if it is that long.
+func days(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= 2*day {
+		return strconv.Itoa(int(d/day)) + " days"
+	}
+	return d.Truncate(time.Second).String()
 }
 
 // lastUse is when a credential was used last, as far as this node knows; zero: never.

@@ -243,3 +243,92 @@ func TestARotationIsHeldToWhatTheStoreSaysOfItsClient(t *testing.T) {
 		}
 	}
 }
+
+// A client does not get more time by itself than an operator granted it.
+func TestAClientsSecretLivesNoLongerThanTheOneThatItReplacesWasMadeFor(t *testing.T) {
+	const day = 24 * time.Hour
+	type wish struct {
+		at      time.Duration // after noon
+		expires time.Duration // after that; 0: none
+		want    time.Duration // of the secret's life; 0: without an end
+		refused string        // part of what is said
+	}
+	for name, tt := range map[string]struct {
+		granted time.Duration // by the operator; 0: without an end
+		rules   time.Duration
+		wishes  []wish // each about the secret of the one before
+	}{
+		"without an end":                {0, 0, []wish{{at: day}, {at: 2 * day, expires: 1000 * day, want: 1000 * day}}},
+		"with one, and no wish":         {90 * day, 0, []wish{{at: 80 * day, want: 90 * day}, {at: 160 * day, want: 90 * day}}},
+		"with one, and a shorter wish":  {90 * day, 0, []wish{{at: 80 * day, expires: 30 * day, want: 30 * day}, {at: 90 * day, expires: 31 * day, refused: "30 days"}}},
+		"with one, and the same":        {90 * day, 0, []wish{{at: 80 * day, expires: 90 * day, want: 90 * day}}},
+		"with one, and a longer wish":   {90 * day, 0, []wish{{at: 80 * day, expires: 91 * day, refused: "must be 2027-05-11T12:00:00Z at the latest: the secret that is replaced was made for 90 days"}}},
+		"where the environment says so": {0, 30 * day, []wish{{at: day, expires: 31 * day, refused: "a secret that a client makes here may live 30 days"}, {at: day, want: 30 * day}}},
+		"where both do":                 {90 * day, 30 * day, []wish{{at: day, want: 30 * day}}},
+		"where the other is shorter":    {10 * day, 30 * day, []wish{{at: day, want: 10 * day}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := open(t)
+			now := noon
+			m.Now = func() time.Time { return now }
+			app, first := sandboxSecret(t, m)
+			rules := m.Environments[market.Sandbox]
+			rules.SecretLifetime = tt.rules
+			m.Environments[market.Sandbox] = rules
+			if tt.granted != 0 {
+				if _, err := m.ExpireCredential(t.Context(), market.System, first.ID, noon.Add(tt.granted), market.IfUnused); err != nil {
+					t.Fatal(err)
+				}
+			}
+			itself, old := market.Actor{Kind: "app", ID: string(app.ID)}, first.ID
+			for _, w := range tt.wishes {
+				now = noon.Add(w.at)
+				in := market.Rotation{Credential: old, Proof: old, Overlap: day}
+				if w.expires != 0 {
+					in.Expires = now.Add(w.expires)
+				}
+				r, err := m.RotateCredential(t.Context(), itself, in)
+				if w.refused != "" {
+					var no *market.Error
+					if !errors.As(err, &no) || no.Code != market.InvalidInput || no.Field != "expires" || !strings.Contains(no.Public, w.refused) || no.Hint == "" {
+						t.Errorf("after %v: %v, want %q", w.at, err, w.refused)
+					}
+					continue
+				}
+				if err != nil {
+					t.Fatalf("after %v: %v", w.at, err)
+				}
+				if want := now.Add(w.want); w.want == 0 && !r.New.Expires.IsZero() || w.want != 0 && !r.New.Expires.Equal(want) {
+					t.Errorf("after %v: it ends %v", w.at, r.New.Expires)
+				}
+				again, err := m.RotateCredential(t.Context(), itself, in) // the answer was lost
+				if err != nil || !again.New.Expires.Equal(r.New.Expires) {
+					t.Errorf("after %v, asked for again: it ends %v, %v", w.at, again.New.Expires, err)
+				}
+				in.Expires = now.Add(2000 * day)
+				if _, err := m.RotateCredential(t.Context(), itself, in); (err == nil) != (w.want == 0) {
+					t.Errorf("after %v, asked for again, for longer: %v", w.at, err)
+				}
+				in.Proof = "" // an operator's
+				if operators, err := m.RotateCredential(t.Context(), market.System, in); err != nil || !operators.New.Expires.Equal(in.Expires) {
+					t.Errorf("after %v, by an operator: %v, %v", w.at, operators.New.Expires, err)
+				}
+				old = r.New.ID
+			}
+		})
+	}
+}
+
+// Nor by way of another secret, which has no end.
+func TestWhatAClientAuthenticatedByBoundsWhatItMakes(t *testing.T) {
+	m := open(t)
+	app, endless := sandboxSecret(t, m)
+	short, _, err := m.AddCredential(t.Context(), market.System, market.NewCredential{App: app.ID, Expires: noon.Add(48 * time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := m.RotateCredential(t.Context(), market.Actor{Kind: "app", ID: string(app.ID)}, market.Rotation{Credential: endless.ID, Proof: short.ID, Overlap: time.Hour})
+	if err != nil || !r.New.Expires.Equal(noon.Add(48*time.Hour)) {
+		t.Errorf("it ends %v, %v", r.New.Expires, err)
+	}
+}

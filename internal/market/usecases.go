@@ -33,7 +33,8 @@ type EnvironmentRules struct {
 	SecretPrefix     string        // of its secrets, e.g. "spsbx"
 	MinTokenLifetime time.Duration // deployed clients hard-code an hour (CONTRACT 2.7)
 	MaxTokenLifetime time.Duration
-	Contracted       bool // credentials need a subscription with a contract (CONTRACT 6.2)
+	SecretLifetime   time.Duration // the longest that a secret lives which a client makes; zero: any
+	Contracted       bool          // credentials need a subscription with a contract (CONTRACT 6.2)
 }
 
 // The limits of what is stored.

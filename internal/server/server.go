@@ -272,7 +272,7 @@ func (s *Server) rules() map[market.Environment]market.EnvironmentRules {
 	for name, c := range s.Config.Environments {
 		rules[name] = market.EnvironmentRules{
 			SecretPrefix: c.SecretPrefix, MinTokenLifetime: time.Duration(c.MinTokenLifetime),
-			MaxTokenLifetime: time.Duration(c.MaxTokenLifetime), Contracted: *c.Contracted,
+			MaxTokenLifetime: time.Duration(c.MaxTokenLifetime), Contracted: *c.Contracted, SecretLifetime: time.Duration(c.SecretLifetime),
 		}
 	}
 	return rules

@@ -2,13 +2,19 @@ package e2e_test
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/api"
 	"github.com/sallyport-dev/sallyport/client"
@@ -172,5 +178,109 @@ func TestTheCommandLineRotatesWithOnlyIDAndSecret(t *testing.T) {
 	}
 	if _, stderr, code := run("", "secret", "rotate", "--token-url", e.URL+"/oauth2/token"); code != cli.ExitUsage {
 		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
+// A client that authenticates by a key or a certificate looks after its secrets as well.
+func TestTheCommandLineRotatesByKeyAndByCertificate(t *testing.T) {
+	s := start(t)
+	e := s.Environments["sandbox"]
+	key := keyOf(t, "ES256")
+	thumbprint := s.addKey(t, e, api.NewCredential{PublicKey: publicPEM(t, key)}).Thumbprint
+	certificate := authority{}.issue(t, nil)
+	s.addKey(t, e, api.NewCredential{Certificate: pemOf(certificate)})
+	folder := t.TempDir()
+	keep := func(name string, kind string, der []byte, err error) string {
+		t.Helper()
+		file := filepath.Join(folder, name)
+		if err == nil {
+			err = os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	keyFile := keep("client.key", "PRIVATE KEY", der, err)
+	der, err = x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
+	certificateKey := keep("certificate.key", "PRIVATE KEY", der, err)
+	certificateFile := keep("certificate.pem", "CERTIFICATE", certificate.Certificate[0], nil)
+	run := func(args ...string) (stdout, stderr string, code int) {
+		var out, complaint bytes.Buffer
+		code = cli.Run(t.Context(), append(args, "--ca", s.CA, "--client-id", e.ClientID), func(string) string { return "" }, strings.NewReader(""), &out, &complaint)
+		return out.String(), complaint.String(), code
+	}
+	for name, proof := range map[string][]string{
+		"by key":                       {"--issuer", e.Issuer, "--key-file", keyFile},
+		"by key, with its thumbprint":  {"--issuer", e.Issuer, "--key-file", keyFile, "--key-id", thumbprint},
+		"by certificate":               {"--issuer", e.Issuer, "--certificate", certificateFile, "--certificate-key", certificateKey},
+		"by certificate, at the alias": {"--token-url", e.MutualTLS + "/oauth2/token", "--certificate", certificateFile, "--certificate-key", certificateKey},
+	} {
+		t.Run("6.6 "+name, func(t *testing.T) {
+			made, mine := s.made(e, api.NewCredential{Label: "mine"})
+			if stdout, stderr, code := run(append([]string{"secret", "list"}, proof...)...); code != 0 || !strings.Contains(stdout, made.ID) {
+				t.Fatalf("exit %d: %s%s", code, stdout, stderr)
+			}
+			stdout, stderr, code := run(append([]string{"secret", "rotate", "--credential", made.ID, "-o", "json"}, proof...)...)
+			var rotated struct {
+				Secret   string `json:"client_secret"`
+				Replaces string
+			}
+			if err := json.Unmarshal([]byte(stdout), &rotated); err != nil || code != 0 || rotated.Replaces != made.ID {
+				t.Fatalf("exit %d: %s%s", code, stdout, stderr)
+			}
+			s.token(e.with(rotated.Secret))
+			s.token(mine) // it overlaps
+		})
+	}
+	for name, tt := range map[string]struct {
+		args []string
+		says string
+	}{
+		"no secret is named":            {[]string{"secret", "rotate", "--issuer", e.Issuer, "--key-file", keyFile}, "--credential"},
+		"a key without the issuer":      {[]string{"secret", "list", "--token-url", e.URL + "/oauth2/token", "--key-file", keyFile}, "give one of --key-file and --token-url, not both"},
+		"a kid without a key":           {[]string{"secret", "list", "--issuer", e.Issuer, "--secret-file", keyFile, "--key-id", "x"}, "--key-file"},
+		"what is no key":                {[]string{"secret", "list", "--issuer", e.Issuer, "--key-file", certificateFile}, "not a private key"},
+		"a key that is not its own":     {[]string{"secret", "list", "--issuer", e.Issuer, "--certificate", certificateFile, "--certificate-key", keyFile}, "belong together"},
+		"a certificate without its key": {[]string{"secret", "list", "--issuer", e.Issuer, "--certificate", certificateFile}, "give --certificate and --certificate-key together"},
+		"two ways at once":              {[]string{"secret", "list", "--issuer", e.Issuer, "--key-file", keyFile, "--secret-file", keyFile}, "not both"},
+		"none":                          {[]string{"secret", "list", "--issuer", e.Issuer}, "needed: one of --secret-file, --key-file, --certificate"},
+		"a file that is not there":      {[]string{"secret", "list", "--issuer", e.Issuer, "--key-file", keyFile + ".not"}, "--key-file"},
+	} {
+		if _, stderr, code := run(tt.args...); code != cli.ExitUsage || !strings.Contains(stderr, tt.says) {
+			t.Errorf("%s: exit %d: %s", name, code, stderr)
+		}
+	}
+}
+
+// What an operator gave an end a client cannot make last.
+func TestAClientsSecretEndsAsTheOperatorMeantIt(t *testing.T) {
+	s := start(t)
+	e := s.Environments["sandbox"]
+	const day = 24 * time.Hour
+	made, mine := s.made(e, api.NewCredential{Label: "mine", Expires: time.Now().Add(90 * day)})
+	_, err := s.own(mine).Rotate(t.Context(), "", api.CredentialRotation{Expires: time.Now().Add(91 * day)})
+	var refused *client.TokenError
+	if !errors.As(err, &refused) || refused.Code != "invalid_request" {
+		t.Fatalf("6.6: a longer life: %v", err)
+	}
+	told := regexp.MustCompile(`^expires: must be (\S+) at the latest: the secret that is replaced was made for \d+ days\. Leave it out`).FindStringSubmatch(refused.Description)
+	if told == nil {
+		t.Fatalf("6.6: it says %q", refused.Description)
+	}
+	latest, err := time.Parse(time.RFC3339, told[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.own(mine).Rotate(t.Context(), "", api.CredentialRotation{Expires: latest}); err != nil || !r.Expires.Equal(latest) {
+		t.Errorf("6.6: what it was told: ends %v, %v", r.Expires, err)
+	}
+	_, other := s.made(e, api.NewCredential{Expires: time.Now().Add(90 * day)})
+	if r, err := s.own(other).Rotate(t.Context(), "", api.CredentialRotation{}); err != nil || r.Expires.Before(latest.Add(-time.Minute)) || r.Expires.After(latest.Add(time.Minute)) {
+		t.Errorf("6.6: without a wish: ends %v, %v", r.Expires, err)
+	}
+	if r, err := s.operator().RotateCredential(t.Context(), made.ID, api.CredentialRotation{Expires: time.Now().Add(1000 * day)}); err != nil || r.Expires.Before(latest) {
+		t.Errorf("6.5: an operator does as it likes: ends %v, %v", r.Expires, err)
 	}
 }
