@@ -16,11 +16,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sallyport-dev/sallyport/internal/authserver"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/market"
 )
@@ -327,8 +329,58 @@ func TestTranscriptsOfALimit(t *testing.T) {
 		return strings.Contains(tr.wire("POST /oauth2/token HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: "+formBody+
 			fmt.Sprintf("\r\nContent-Length: %d\r\n\r\n", len(body))+body), "slow_down")
 	})
-	for _, path := range []string{"/apip/auth/v1/token", "/apip/auth/v2/token", "/auth/sntl/v1/token", "/oauth2/token"} {
+	for _, path := range []string{"/apip/auth/v1/token", "/apip/auth/v2/token", "/apip/auth/sntl/v1/token", "/auth/sntl/v1/token", "/oauth2/token"} {
 		tr.add("too many requests at "+path, sent{method: "POST", path: path, contentType: formBody, body: body})
 	}
 	tr.holds("limit")
 }
+
+// A signature that never ends holds the only turn, and the line behind it is full.
+func TestTranscriptsOfAnOverload(t *testing.T) {
+	c := settings(t, t.TempDir(), "")
+	tr, _ := recorder(t, c)
+	var turn atomic.Int64
+	held, stuck := make(chan struct{}), make(chan struct{})
+	turns := authserver.NewTurns(1, func() time.Time {
+		n := turn.Add(1)
+		if n == stopAt {
+			close(stuck)
+			<-held
+		}
+		return time.Unix(0, n*int64(100*time.Millisecond)) // a signature seems to take so long
+	})
+	tr.SignBy(turns)
+	defer close(held)
+	body := granted + tr.clients
+	sign := func() string {
+		return tr.wire("POST /oauth2/token HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: " + formBody + fmt.Sprintf("\r\nContent-Length: %d\r\n\r\n", len(body)) + body)
+	}
+	for turn.Load() < stopAt-1 {
+		if answer := sign(); !strings.Contains(answer, "200 OK") {
+			t.Fatal(answer)
+		}
+	}
+	ask := func() { // until the test ends
+		r, err := http.NewRequest(http.MethodPost, tr.production().URL+"/oauth2/token", strings.NewReader(body)) //nolint:noctx // it outlives the test's
+		must(t, err)
+		r.Header.Set("Content-Type", formBody)
+		go func() {
+			if res, err := tr.client.Do(r); err == nil {
+				_ = res.Body.Close()
+			}
+		}()
+	}
+	ask()
+	<-stuck
+	for range 8 {
+		ask()
+	}
+	// Those that wait give up after two seconds, and are answered alike.
+	for _, path := range []string{"/apip/auth/v1/token", "/apip/auth/v2/token", "/apip/auth/sntl/v1/token", "/auth/sntl/v1/token", "/oauth2/token"} {
+		tr.add("overloaded, at "+path, sent{method: "POST", path: path, contentType: formBody, body: body})
+	}
+	tr.holds("overload")
+}
+
+// stopAt is the reading of the clock at which a signature gets stuck: after fifty.
+const stopAt = 101
