@@ -2,7 +2,10 @@ package store_test
 
 import (
 	"errors"
+	"log/slog"
 	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -235,6 +238,60 @@ func TestANodeListensAgainAfterItsConnectionWasLost(t *testing.T) {
 		}
 		return again.Load() > 3
 	})
+}
+
+func TestTheLogTellsOnceThatNothingIsHeardOfOthers(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	var log logged
+	there := storetest.OpenConfig(t, store.Config{Postgres: secret.New(dsn), Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	c, stop := there.Wake()
+	defer stop()
+	eventually(t, "the node listens", func() bool {
+		feed(t, there, "x")
+		return woken(c)
+	})
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := pgx.Identifier{config.Database}.Sanitize()
+	config.Database = "postgres"
+	admin, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(t.Context())
+	allow := func(yes string) {
+		if _, err := admin.Exec(t.Context(), "ALTER DATABASE "+name+" ALLOW_CONNECTIONS "+yes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	allow("false")
+	_, cut := admin.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, strings.Trim(name, `"`))
+	eventually(t, "it has tried again", func() bool { return log.count("level=DEBUG msg=\"stopped hearing") > 1 })
+	allow("true")
+	eventually(t, "it hears again", func() bool { return log.count("level=INFO msg=\"hearing of other") == 1 })
+	if n := log.count("level=WARN msg=\"stopped hearing"); n != 1 || cut != nil {
+		t.Errorf("told %d times: %v", n, cut)
+	}
+}
+
+// logged is a log that is read while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) count(part string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), part)
 }
 
 func TestAStoreOutlivesTheLossOfItsConnections(t *testing.T) {

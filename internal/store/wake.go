@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -53,11 +54,14 @@ const (
 // listen wakes this node's readers when another one fed a change, until ctx
 // ends. It holds a connection of its own, because a pool's would not stay.
 func (s *Store) listen(ctx context.Context, config *pgx.ConnConfig) {
-	wait := listenFirst
+	wait, told := listenFirst, false
 	for ctx.Err() == nil {
 		heard := false
 		err := s.hear(ctx, config, func() {
-			heard = true
+			if heard = true; told {
+				told = false
+				s.logger.InfoContext(ctx, "hearing of other nodes' changes again")
+			}
 			s.wakes.wake()
 		})
 		if ctx.Err() != nil {
@@ -66,8 +70,13 @@ func (s *Store) listen(ctx context.Context, config *pgx.ConnConfig) {
 		if heard {
 			wait = listenFirst
 		}
-		s.logger.WarnContext(ctx, "stopped hearing of other nodes' changes; polling goes on",
+		level := slog.LevelWarn
+		if told {
+			level = slog.LevelDebug // one line is enough for as long as the store is away
+		}
+		s.logger.Log(ctx, level, "stopped hearing of other nodes' changes; polling goes on",
 			"error", err.Error(), "retry_in", wait.String())
+		told = true
 		select {
 		case <-ctx.Done():
 			return
