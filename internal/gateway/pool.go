@@ -19,6 +19,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/relay"
+	"github.com/sallyport-dev/sallyport/internal/tracing"
 	"github.com/sallyport-dev/sallyport/internal/upstream"
 )
 
@@ -142,7 +143,13 @@ func attempt[A any](p *proxy, c *call, body *clientBody, send func(io.Reader) (A
 			httpx.Note(c.r.Context(), slog.Bool("upstream_all_bad", true))
 		}
 		var status int
+		whole, one := c.visit, c.visit.Child("attempt", tracing.Client)
+		if one != nil {
+			c.visit = one // which the server is told as its parent
+		}
 		answer, status, err = send(body.content(c))
+		c.visit = whole
+		c.attempted(one, n, status, err)
 		turn.Done(outcomeOf(c, body, status, err))
 		if n >= pool.attempts || !p.repeatable(c, pool, body, status, err) || !pool.Again(who) {
 			return answer, err
@@ -152,6 +159,27 @@ func attempt[A any](p *proxy, c *call, body *clientBody, send func(io.Reader) (A
 		}
 		httpx.Note(c.r.Context(), slog.Int64("upstream_attempts", n+1))
 	}
+}
+
+// attempted ends the span of the n-th attempt of a call. Of an error it has the stage:
+// its text names addresses, and may hold what the upstream has sent.
+func (c *call) attempted(span *tracing.Span, n int64, status int, err error) {
+	if span == nil {
+		return
+	}
+	span.Text("server.address", c.target.url.Host)
+	if n > 1 {
+		span.Number("http.request.resend_count", n-1)
+	}
+	if err != nil {
+		span.Text("error.type", string(relay.StageOf(err)))
+	} else {
+		span.Number("http.response.status_code", int64(status))
+	}
+	if err != nil && c.r.Context().Err() == nil || status >= http.StatusInternalServerError {
+		span.Fail()
+	}
+	span.End()
 }
 
 // outcomeOf says what an exchange tells of a target. A 500 may be about this one
@@ -220,11 +248,12 @@ func (b *clientBody) content(c *call) io.Reader {
 	return b
 }
 
-// broke notes that the upstream broke off within its answer.
+// broke notes that the upstream broke off within its answer, whose status may be a good one.
 func (c *call) broke(err error, now time.Time) {
 	if c.state != nil {
 		c.state.Report(upstream.Unanswered, c.organization(), now)
 	}
+	c.visit.Fail()
 	httpx.Note(c.r.Context(), slog.String("upstream_error", quiet{err}.Error()), slog.String("upstream", c.target.url.String()), slog.String("upstream_stage", string(relay.Reading)))
 }
 
@@ -247,6 +276,10 @@ func (p *proxy) roundTrip(passing *passage, c *call, r *http.Request) (*http.Res
 		out, at := *r, *r.URL
 		at.Scheme, at.Host, at.Path, at.RawPath = c.target.url.Scheme, c.target.url.Host, c.upstreamPath(), ""
 		out.URL = &at
+		if c.visit != nil { // that of the attempt
+			out.Header = r.Header.Clone()
+			out.Header["Traceparent"] = []string{c.visit.Traceparent()}
+		}
 		if r.Body != nil && r.Body != http.NoBody {
 			out.Body = io.NopCloser(content) // a transport closes what it could not send
 		}

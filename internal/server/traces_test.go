@@ -17,6 +17,7 @@ import (
 type exported struct {
 	TraceID, SpanID, ParentSpanID, TraceState, Name string
 	Kind                                            int
+	Status                                          struct{ Code int }
 	Attributes                                      []struct {
 		Key   string
 		Value struct{ StringValue, IntValue string }
