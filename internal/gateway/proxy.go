@@ -217,6 +217,9 @@ func (p *proxy) serve(c *call) error {
 		defer func() {
 			c.visit.Text("server.address", c.target.url.Host) // of the last that was asked
 			c.visit.Number("http.response.status_code", int64(c.status))
+			if c.status >= http.StatusInternalServerError { // not where the caller went away
+				c.visit.Fail()
+			}
 			c.visit.End()
 		}()
 	}
@@ -332,7 +335,6 @@ func (p *proxy) fail(c *call, body *clientBody, err error) {
 	}
 	httpx.Note(ctx, slog.String("upstream_error", quiet{err}.Error()), slog.String("upstream", c.target.url.String()), slog.String("upstream_stage", string(relay.StageOf(err))))
 	c.target.visits.fail(ref.code)
-	c.visit.Fail()
 	c.outcome = p.g.refuse(c, ref)
 }
 
