@@ -45,6 +45,9 @@ func (g *Gateway) Explain(r *http.Request) Verdict {
 		}
 	}
 	v.Live, v.Source = c.source.Live, c.source.String()
+	if v.Live && c.target == nil {
+		v.refused("upstream", notOffered())
+	}
 	if !v.Live {
 		if _, err := g.mockData(c); err != nil {
 			v.refused("mock", g.refusalOf(c, err))

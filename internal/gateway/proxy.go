@@ -192,9 +192,7 @@ func (w way) speak(t *http.Transport) {
 // serve passes a call on. The upstream's answer streams.
 func (p *proxy) serve(c *call) error {
 	if c.target == nil {
-		ref := unavailable("the API has no upstream in this environment")
-		ref.detail, ref.next, ref.retry = "This API is not offered in this environment", "the operator gives the API an upstream here", time.Hour
-		return ref
+		return notOffered()
 	}
 	identity, err := p.g.identity(c)
 	if err != nil {
@@ -232,6 +230,13 @@ func (p *proxy) serve(c *call) error {
 		p.standard(c, identity, body)
 	}
 	return nil
+}
+
+// notOffered refuses a call that nothing here can answer.
+func notOffered() *refusal {
+	ref := unavailable("the API has no upstream in this environment")
+	ref.detail, ref.next, ref.retry = "This API is not offered in this environment", "the operator gives the API an upstream here", time.Hour
+	return ref
 }
 
 // standard passes a call on by httputil.ReverseProxy.

@@ -21,10 +21,12 @@ func (s *Server) explain(ctx context.Context, c api.Call) (api.Explanation, erro
 	if err != nil {
 		return api.Explanation{}, err
 	}
-	r, err := http.NewRequestWithContext(ctx, strings.ToUpper(c.Method), u.RequestURI(), strings.NewReader(c.Body))
+	r, err := http.NewRequestWithContext(ctx, strings.ToUpper(c.Method), "/", strings.NewReader(c.Body))
 	if err != nil {
 		return api.Explanation{}, market.Invalid("method", "must be a method of HTTP, such as GET or POST")
 	}
+	// As a listener reads it: what begins with // is a path there, and no host.
+	r.URL = &url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
 	r.Host = u.Host
 	for _, line := range c.Headers {
 		name, value, ok := strings.Cut(line, ":")
