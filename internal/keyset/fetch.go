@@ -51,14 +51,11 @@ func (s *Sets) fetch(target, etag string) (answer, error) {
 
 // get asks for what is at target. The answer is to be released.
 func (s *Sets) get(ctx context.Context, target, accept, etag string) (*http.Response, error) {
-	select {
-	case s.reading <- struct{}{}:
-	case <-ctx.Done():
-		return nil, errors.New("too many key sets are being read")
-	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
-		<-s.reading
+		return nil, err
+	}
+	if err := s.enter(ctx, r.URL.Host); err != nil {
 		return nil, err
 	}
 	r.Header.Set("Accept", accept)
@@ -68,7 +65,7 @@ func (s *Sets) get(ctx context.Context, target, accept, etag string) (*http.Resp
 	}
 	res, err := s.client.Do(r)
 	if err != nil {
-		<-s.reading
+		s.leave(r.URL.Host)
 		return nil, err
 	}
 	return res, nil
@@ -76,7 +73,58 @@ func (s *Sets) get(ctx context.Context, target, accept, etag string) (*http.Resp
 
 func (s *Sets) release(res *http.Response) {
 	_ = res.Body.Close() // read, or given up
+	s.leave(res.Request.URL.Host)
+}
+
+// host is one that is being read from.
+type host struct {
+	places chan struct{}
+	users  int // who are there, and who wait to be
+}
+
+// enter waits for a place at a host, and then for one at all: whose host takes its
+// time, with however many sets, keeps none of others from being read.
+func (s *Sets) enter(ctx context.Context, name string) error {
+	s.mu.Lock()
+	h := s.hosts[name]
+	if h == nil {
+		h = &host{places: make(chan struct{}, maxAtHost)}
+		s.hosts[name] = h
+	}
+	h.users++
+	s.mu.Unlock()
+	select {
+	case h.places <- struct{}{}:
+	case <-ctx.Done():
+		s.forget(name)
+		return errors.New("too many key sets of the host are being read")
+	}
+	select {
+	case s.reading <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		<-h.places
+		s.forget(name)
+		return errors.New("too many key sets are being read")
+	}
+}
+
+func (s *Sets) leave(name string) {
 	<-s.reading
+	s.mu.Lock()
+	h := s.hosts[name]
+	s.mu.Unlock()
+	<-h.places
+	s.forget(name)
+}
+
+// forget notes that one less is at a host, or waits for it.
+func (s *Sets) forget(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hosts[name].users--; s.hosts[name].users == 0 {
+		delete(s.hosts, name)
+	}
 }
 
 // fresh is for how long an answer is good (RFC 9111 §5.2.2.1), within our bounds.

@@ -40,6 +40,7 @@ import (
 const (
 	maxSets     = 10_000
 	maxReading  = 16              // at once
+	maxAtHost   = 4               // of these, of one host
 	maxTime     = 5 * time.Second // of one reading
 	maxSize     = 256 << 10
 	minFresh    = 5 * time.Minute
@@ -66,6 +67,7 @@ type Sets struct {
 	counts  counts
 	mu      sync.Mutex
 	sets    map[string]*set // by URL
+	hosts   map[string]*host
 }
 
 // counts is what became of fetches since the start.
@@ -99,7 +101,7 @@ type set struct {
 
 // New returns Sets that remember nothing yet.
 func New(c Config) *Sets {
-	s := &Sets{Config: c, reading: make(chan struct{}, maxReading), sets: map[string]*set{}}
+	s := &Sets{Config: c, reading: make(chan struct{}, maxReading), sets: map[string]*set{}, hosts: map[string]*host{}}
 	s.client = &http.Client{
 		Timeout: maxTime,
 		Transport: &http.Transport{

@@ -376,3 +376,31 @@ func TestOfTooManySetsTheUnusedMakeRoom(t *testing.T) {
 		t.Errorf("a set in use was forgotten: %d requests", p.asked.Load())
 	}
 }
+
+// A partner's host that has gone quiet, or bad, publishes the keys of many clients. Those
+// that others publish are read all the same.
+func TestAHostThatTakesItsTimeKeepsNoOthersFromBeingRead(t *testing.T) {
+	good := publish(t, keys("", "one"))
+	done := make(chan struct{})
+	bad := publish(t, func(http.ResponseWriter, *http.Request) { <-done })
+	t.Cleanup(func() { close(done) }) // before the server waits for its requests
+	s, _ := open(good, func(c *keyset.Config) { c.Roots.AddCert(bad.Certificate()) })
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // nobody waits for these
+	for i := range 50 {
+		if _, err := s.Keys(ctx, fmt.Sprintf("%s/%d", bad.URL, i), ""); err == nil {
+			t.Fatal("it was read")
+		}
+	}
+	for began := time.Now(); bad.asked.Load() < 4; time.Sleep(time.Millisecond) {
+		if time.Since(began) > 4*time.Second {
+			t.Fatalf("%d are being read", bad.asked.Load())
+		}
+	}
+	if got := names(t, s, good.URL, ""); got != "one" {
+		t.Errorf("got %s", got)
+	}
+	if n := bad.asked.Load(); n != 4 {
+		t.Errorf("%d of one host at once", n)
+	}
+}
