@@ -331,7 +331,7 @@ func storable(s string) string {
 		return s
 	}
 	return strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || unicode.IsControl(r) {
+		if r == unicode.ReplacementChar || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) { // Cf: what turns text around, or hides it
 			return '?'
 		}
 		return r

@@ -131,9 +131,9 @@ func TestAFloodIsCountedAndNotWritten(t *testing.T) {
 
 func TestWhatIsKeptCanBeStoredAndShown(t *testing.T) {
 	l := usage.NewRefusals(10, nil)
-	l.Add(usage.Refusal{Trace: "t", Reason: "a\x00b\xff\x1b[31m", Parameter: string(make([]byte, 10_000))})
+	l.Add(usage.Refusal{Trace: "t", Reason: "a\x00b\xff\x1b[31m\u202ek\u2066o", Parameter: string(make([]byte, 10_000))})
 	got, _ := find(t, l, "t", "")
-	if got.Reason != "a?b??[31m" || len(got.Parameter) > 512 {
+	if got.Reason != "a?b??[31m?k?o" || len(got.Parameter) > 512 {
 		t.Errorf("kept %q, and %d bytes", got.Reason, len(got.Parameter))
 	}
 }
