@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/market"
+	"github.com/sallyport-dev/sallyport/internal/openapi"
 	"github.com/sallyport-dev/sallyport/internal/strictjson"
 )
 
@@ -126,9 +127,9 @@ func (g *Gateway) check(c *call) error {
 		return err
 	}
 	if held {
-		leave, err := g.turn(c)
-		if err != nil {
-			return err
+		leave, ok := g.turn(c, len(c.body.raw), c.operation.Body.JSON)
+		if !ok {
+			return badBody("The call ended before its body was looked at")
 		}
 		defer leave()
 	}
@@ -170,17 +171,18 @@ func (g *Gateway) holds(c *call) (bool, error) {
 	return false, nil
 }
 
-// turn waits until the body of c may be held to the document: what that takes is many
-// times the body, and must not be taken for all callers at once.
-func (g *Gateway) turn(c *call) (leave func(), err error) {
-	if len(c.body.raw) <= smallBody && !c.operation.Body.JSON.Recursive() {
-		return func() {}, nil
+// turn waits until a body of that size may be held to a schema: what that takes is many
+// times the body, and must not be taken for all calls at once. It reports false if the
+// caller has gone before.
+func (g *Gateway) turn(c *call, size int, schema *openapi.Schema) (leave func(), ok bool) {
+	if size <= smallBody && !schema.Recursive() {
+		return func() {}, true
 	}
 	select {
 	case g.large <- struct{}{}:
-		return func() { <-g.large }, nil
+		return func() { <-g.large }, true
 	case <-c.r.Context().Done():
-		return nil, badBody("The call ended before its body was looked at")
+		return nil, false
 	}
 }
 

@@ -65,7 +65,7 @@ func (g *Gateway) checkAnswer(c *call, res *http.Response) error {
 	if c.api.Answers == manifest.ValidateOff || res.StatusCode == http.StatusSwitchingProtocols {
 		return nil
 	}
-	text, err := answerViolation(c, res)
+	text, err := g.answerViolation(c, res)
 	switch {
 	case err != nil:
 		return err
@@ -80,7 +80,7 @@ func (g *Gateway) checkAnswer(c *call, res *http.Response) error {
 }
 
 // answerViolation says what is wrong with an answer, "" if nothing is.
-func answerViolation(c *call, res *http.Response) (string, error) {
+func (g *Gateway) answerViolation(c *call, res *http.Response) (string, error) {
 	types := res.Header["Content-Type"]
 	mediaType := ""
 	if len(types) > 0 {
@@ -107,6 +107,11 @@ func answerViolation(c *call, res *http.Response) (string, error) {
 	if int64(len(raw)) > c.maxBody() {
 		return "its body is larger than max_body, and cannot be looked at", nil
 	}
+	leave, ok := g.turn(c, len(raw), schema)
+	if !ok {
+		return "", c.r.Context().Err()
+	}
+	defer leave()
 	var document any
 	if strictjson.Unmarshal(raw, &document) != nil {
 		return "its body is not one JSON value in UTF-8 with each member once", nil //nolint:nilerr // that it is none is the finding
