@@ -149,7 +149,7 @@ func (s *Server) bySecret(r *http.Request, q *request, clientID string, text sec
 			if !found {
 				client = named
 			}
-			return caller{}, blamed(s.refuse(r, q, clientID, client, reason, next), q.missing(clientID), 0)
+			return caller{}, blamed(s.refuse(r, q, clientID, client, reason, next), q.missing(clientID), s.overdue(client, clientID))
 		}
 		client = imported
 	}
@@ -178,6 +178,15 @@ func (s *Server) refuse(r *http.Request, q *request, clientID string, client sna
 		ref.say = "Too many failed attempts. Wait before the next one"
 	}
 	return ref
+}
+
+// overdue is for how long the secret that was sent has been past its end; zero: that is
+// not why it was refused.
+func (s *Server) overdue(sent snapshot.Client, clientID string) time.Duration {
+	if c := sent.Credential; c != nil && sent.App.ClientID == clientID && sent.App.Environment == s.Environment && !c.Revoked && c.Expires != 0 {
+		return max(0, s.Now().Sub(time.UnixMilli(c.Expires)))
+	}
+	return 0
 }
 
 // missing names the credential that a request leaves out, "" if it leaves out none.
@@ -212,7 +221,7 @@ func (s *Server) whyNot(owner, named snapshot.Client, clientID string, text secr
 	case text.Reveal() == "":
 		return s.whyNothing(named)
 	case owner.App == nil && named.App == nil:
-		return "there is no such client_id", "compare it with the app's"
+		return "there is no such client_id", "compare it with the app's, letter by letter: each environment has others"
 	case owner.App == nil:
 		return s.whyNobodys(named, prefix, intact, text)
 	case owner.App.ClientID != clientID:
@@ -223,7 +232,7 @@ func (s *Server) whyNot(owner, named snapshot.Client, clientID string, text secr
 	case owner.Credential.Revoked:
 		return "the secret " + describe(owner.Credential) + " was revoked", "make a new one, and put it in the place of this one"
 	}
-	return "the secret " + describe(owner.Credential) + " has expired", "make a new one, and put it in the place of this one"
+	return "the secret " + describe(owner.Credential) + " has expired, at " + time.UnixMilli(owner.Credential.Expires).UTC().Format(time.RFC3339), "make a new one, and put it in the place of this one"
 }
 
 // whyNothing tells what can be told about a request by which nobody could be

@@ -77,7 +77,8 @@ func (s *Server) grant(c caller, q *request, d Dialect) (*grant, error) {
 		return nil, &refusal{
 			status: http.StatusBadRequest, code: oauth.InvalidScope, parameter: "scope", client: refer(c.Client),
 			say:    "A requested scope is not one of the app's products. Leave scope out to get all of them",
-			reason: "a scope that was asked for is none of the app's products here, which are " + strings.Join(s.openTo(c), ", "),
+			reason: s.whyNotScope(c, wanted, g.products) + "; the app's products here are " + strings.Join(s.openTo(c), ", "),
+			next:   "leave scope out to get a token for all that the app may have, or have the product opened to the app",
 		}
 	}
 	if ref := g.narrow(targets, open, wanted); ref != nil {
@@ -105,13 +106,29 @@ func shortest(products []market.Product, named []string) (lifetime time.Duration
 	return lifetime
 }
 
+// whyNotScope tells the owner about the first of the wanted scopes that were not got.
+func (s *Server) whyNotScope(c caller, wanted, got []string) string {
+	for _, name := range wanted {
+		switch {
+		case slices.Contains(got, name):
+		case !slices.ContainsFunc(s.Model.Products(), func(p market.Product) bool { return p.Name == name }):
+			return "no product is called " + quote(name) + ", the case of letters counts"
+		case !c.App.Takes(name):
+			return "the app does not have the product " + quote(name)
+		default:
+			return "the organization's subscription to " + quote(name) + " does not open it in " + string(s.Environment)
+		}
+	}
+	return ""
+}
+
 func (s *Server) mayHaveTokens(c snapshot.Client) *refusal {
 	ref := &refusal{status: http.StatusBadRequest, code: oauth.UnauthorizedClient, client: refer(c)}
 	switch {
 	case !c.Org.Active:
-		ref.say, ref.next = "The organization is suspended", "ask the operator"
+		ref.say, ref.next = "The organization is suspended", "ask the operator of the marketplace; nothing has to change at the client"
 	case !c.App.Active:
-		ref.say, ref.next = "The app is disabled", "enable the app"
+		ref.say, ref.next = "The app is disabled", "have the app enabled again; nothing has to change at the client"
 	default:
 		return nil
 	}

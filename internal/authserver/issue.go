@@ -157,7 +157,10 @@ func (q *request) checkGrant(p Profile) error {
 	case q.grantType == "":
 		return invalidRequest("The parameter grant_type is missing. Send grant_type=client_credentials").about("grant_type")
 	}
-	return &refusal{status: http.StatusBadRequest, code: oauth.UnsupportedGrantType, parameter: "grant_type", say: "The only grant type here is client_credentials"}
+	return &refusal{
+		status: http.StatusBadRequest, code: oauth.UnsupportedGrantType, parameter: "grant_type", say: "The only grant type here is client_credentials",
+		reason: "the grant_type is " + quote(q.grantType), next: "send grant_type=client_credentials, spelled so: tokens here are for apps, not for users",
+	}
 }
 
 // issue gives the client a token: the one it got a moment ago, if it may have

@@ -93,7 +93,10 @@ func (s *Server) targets(q *request) ([]*resource, error) {
 		}
 		target := known[key]
 		if target == nil {
-			return nil, invalidTarget("A resource is not one of this environment. Send the base URL of an API as its reference has it, without an operation's path, or that of the environment for all APIs")
+			ref := invalidTarget("A resource is not one of this environment. Send the base URL of an API as its reference has it, without an operation's path, or that of the environment for all APIs")
+			named, _, _ := strings.Cut(asked, "?")
+			ref.reason, ref.next = "no API of "+string(s.Environment)+" is at "+quote(named), "send one of protected_resources in the metadata of the token service; compare host and environment"
+			return nil, ref
 		}
 		if !slices.Contains(targets, target) {
 			targets = append(targets, target)

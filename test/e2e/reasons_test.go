@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -62,7 +63,7 @@ func TestARefusalIsExplainedAfterARestart(t *testing.T) {
 		}, reason{Code: "invalid_request", Reason: "A parameter is sent more than once", Parameter: "scope", Path: "/oauth2/token"}, false},
 		{"2.9 another's scope", func() answer {
 			return old.form(tokenURL, append([]string{"grant_type", "client_credentials", "scope", "openid"}, good...)...)
-		}, reason{Code: "invalid_scope", Reason: "a scope that was asked for is none of the app's products here, which are MN_Product_ClaimStatus_v2, MN_Product_Eligibility_v3, PN_Product_PharmacyClaims_v1", Parameter: "scope", Path: "/oauth2/token"}, true},
+		}, reason{Code: "invalid_scope", Reason: `no product is called "openid", the case of letters counts; the app's products here are MN_Product_ClaimStatus_v2, MN_Product_Eligibility_v3, PN_Product_PharmacyClaims_v1`, Parameter: "scope", Path: "/oauth2/token"}, true},
 		{
 			"4.2 no such route", func() answer { return old.call(claim, "", nil) },
 			reason{Code: "not_found", Reason: "Claim Status has no operation at this path. Compare the URL, its host included, with " + old.Portal + "/apis/claim-status-v2", Path: strings.TrimPrefix(strings.TrimSuffix(e.api(t, "claim-status").URL, "/"), e.URL) + "/{…}"},
@@ -171,5 +172,65 @@ func TestAClientThatFetchesATokenForEveryCallIsSeen(t *testing.T) {
 	}
 	if second := found[1]; second.App != good.ID || second.Signed != 1 || second.Calls != calls || second.Advice != "" {
 		t.Errorf("who keeps its token is %+v", second)
+	}
+}
+
+// What a customer's developer is told: which of the things sent is meant, what it was, and
+// what to send.
+func TestATokenRequestThatIsRefusedIsExplainedInItsOwnWords(t *testing.T) {
+	var ahead clock
+	s := startWith(t, demo.Options{Data: t.TempDir(), Now: ahead.Now})
+	e := s.Environments["sandbox"]
+	target := e.URL + "/oauth2/token"
+	good := []string{"client_id", e.ClientID, "client_secret", e.ClientSecret}
+	grant := append([]string{"grant_type", "client_credentials"}, good...)
+	made, ending := s.made(e, api.NewCredential{Label: "nightly", Expires: time.Now().Add(time.Hour)})
+	header := func(authorization string) answer {
+		return s.do("POST", target, map[string]string{"Content-Type": formType, "Authorization": authorization}, "grant_type=client_credentials")
+	}
+	encoded := func(text string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(text)) }
+	for name, tt := range map[string]struct {
+		ask                 func() answer
+		reason, parameter   string
+		next                string
+		leastSkew, mostSkew int64
+		credential          string
+	}{
+		"another grant":            {ask: func() answer { return s.form(target, append([]string{"grant_type", "password"}, good...)...) }, reason: `the grant_type is "password"`, parameter: "grant_type", next: "client_credentials"},
+		"no such product":          {ask: func() answer { return s.form(target, append(grant, "scope", "openid")...) }, reason: `no product is called "openid"`, parameter: "scope", next: "leave scope out"},
+		"no such resource":         {ask: func() answer { return s.form(target, append(grant, "resource", "https://x.example/a?b=c")...) }, reason: `no API of sandbox is at "https://x.example/a"`, parameter: "resource", next: "protected_resources"},
+		"no such client":           {ask: func() answer { return s.form(target, append([]string{"client_id", "nobody"}, grant[:2]...)...) }, reason: "neither a secret", parameter: "client_secret", next: "there is no such client_id"},
+		"a Bearer header":          {ask: func() answer { return header("Bearer x") }, reason: "not one of the scheme Basic", parameter: "Authorization", next: "base64 of client_id:client_secret"},
+		"a header that is no text": {ask: func() answer { return header("Basic !!!") }, reason: "not base64", parameter: "Authorization", next: "in the body"},
+		"a header without a colon": {ask: func() answer { return header(encoded(e.ClientID)) }, reason: "no colon", parameter: "Authorization", next: "form-encoded"},
+		"a percent sign as it is":  {ask: func() answer { return header(encoded(e.ClientID + ":a%b")) }, reason: "a percent sign begins no escape", parameter: "Authorization", next: "form-encoded"},
+		"a line end at the end":    {ask: func() answer { return header(encoded(e.ClientID + ":" + e.ClientSecret + "\n")) }, reason: "a line end behind the secret", parameter: "Authorization", next: "form-encoded"},
+		"an expired secret": {ask: func() answer {
+			ahead.forward(2 * time.Hour)
+			var a answer
+			eventually(t, "the node has read the feed since", func() bool {
+				a = s.grant(ending, target)
+				return a.status == http.StatusUnauthorized
+			})
+			ahead.forward(-2 * time.Hour)
+			return a
+		}, reason: `the secret "nightly" (` + made.Hint + `) has expired, at ` + made.Expires.UTC().Format("2006-01-02T15"), next: "make a new one", leastSkew: 3590, mostSkew: 3700, credential: made.ID},
+	} {
+		t.Run("2.9 "+name, func(t *testing.T) {
+			a := tt.ask()
+			if a.status < 400 {
+				t.Fatalf("%d %s", a.status, a.body)
+			}
+			r := s.reason(t, a)
+			if !strings.Contains(r.Reason, tt.reason) || r.Parameter != tt.parameter || !strings.Contains(r.Next, tt.next) || r.Environment != "sandbox" {
+				t.Errorf("it says %q, about %q; next: %q", r.Reason, r.Parameter, r.Next)
+			}
+			if r.SkewSeconds < tt.leastSkew || r.SkewSeconds > tt.mostSkew || tt.credential != "" && r.Credential != tt.credential {
+				t.Errorf("off by %d s, credential %q", r.SkewSeconds, r.Credential)
+			}
+			if strings.Contains(string(a.body), r.Reason) {
+				t.Errorf("the wire says it too: %s", a.body)
+			}
+		})
 	}
 }
