@@ -45,6 +45,15 @@ func (p *Program) management() (*client.Management, error) {
 	if err != nil {
 		return nil, err
 	}
+	config, err := c.tls()
+	if err != nil {
+		return nil, err
+	}
+	return &client.Management{BaseURL: c.url, Token: c.token, HTTP: https(config)}, nil
+}
+
+// tls returns settings that trust whom the connection names.
+func (c *connection) tls() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.ca != nil {
 		config.RootCAs = x509.NewCertPool()
@@ -52,13 +61,15 @@ func (p *Program) management() (*client.Management, error) {
 			return nil, &usageError{"the file of --ca holds no certificate", []string{"it is PEM, and begins with -----BEGIN CERTIFICATE-----"}}
 		}
 	}
-	return &client.Management{
-		BaseURL: c.url, Token: c.token,
-		HTTP: &http.Client{
-			Timeout:   requestTimeout,
-			Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, ForceAttemptHTTP2: true},
-		},
-	}, nil
+	return config, nil
+}
+
+// https returns a client that speaks by those settings.
+func https(config *tls.Config) *http.Client {
+	return &http.Client{
+		Timeout:   requestTimeout,
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, ForceAttemptHTTP2: true},
+	}
 }
 
 func (p *Program) connection() (c connection, err error) {

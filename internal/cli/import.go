@@ -129,32 +129,14 @@ func (f *importFlags) request(ctx context.Context, m *client.Management, export 
 		if a.DeveloperEmail == "" {
 			return in, usagef("the file has no e-mail address for %s: give one with --email", printable(c.ClientID))
 		}
-		for _, product := range c.Products {
-			name, mapped := rename[product]
-			switch {
-			case mapped && name == "":
-				continue
-			case !mapped:
-				name = product
-			}
+		if a.Products, err = f.productsOf(c, rename); err != nil {
+			return in, err
+		}
+		for _, name := range a.Products {
 			if !known[name] {
 				unknown[name] = true
 			}
-			a.Products = append(a.Products, name)
 		}
-		for _, scope := range c.Scopes {
-			if name := rename[scope]; name != "" {
-				a.Products = append(a.Products, name)
-			}
-		}
-		if len(c.Products) == 0 && len(a.Products) == 0 {
-			a.Products = slices.Clone(f.products)
-		}
-		if len(c.Products) > 0 && len(a.Products) == 0 {
-			return in, hint(fmt.Errorf("%s would be left without a product, and so be open to all of its organization's", printable(c.ClientID)), "map one of its products: --map OLD=NEW")
-		}
-		slices.Sort(a.Products)
-		a.Products = slices.Compact(a.Products)
 		if len(a.Products) == 0 {
 			export.Clients[i].Notes = append(export.Clients[i].Notes, "it names no product there, and gets all that the organization has: narrow it with --product or --map SCOPE=PRODUCT")
 		}
@@ -162,9 +144,36 @@ func (f *importFlags) request(ctx context.Context, m *client.Management, export 
 	}
 	if len(unknown) > 0 {
 		return in, hint(fmt.Errorf("there are no such products here: %s", words(slices.Sorted(maps.Keys(unknown)))),
-			"say which they are: --map OLD=NEW, or --map OLD= to drop one", "what there is: sallyport product list")
+			"say which they are: --map OLD=NEW, or --map OLD= to drop one; or correct --product", "what there is: sallyport product list")
 	}
 	return in, nil
+}
+
+// productsOf returns the products here of a client of another server, each once.
+func (f *importFlags) productsOf(c foreign.Client, rename map[string]string) (products []string, err error) {
+	for _, product := range c.Products {
+		name, mapped := rename[product]
+		switch {
+		case mapped && name == "":
+			continue
+		case !mapped:
+			name = product
+		}
+		products = append(products, name)
+	}
+	for _, scope := range c.Scopes {
+		if name := rename[scope]; name != "" {
+			products = append(products, name)
+		}
+	}
+	switch {
+	case len(c.Products) == 0 && len(products) == 0:
+		products = slices.Clone(f.products)
+	case len(products) == 0:
+		return nil, hint(fmt.Errorf("%s would be left without a product, and so be open to all of its organization's", printable(c.ClientID)), "map one of its products: --map OLD=NEW")
+	}
+	slices.Sort(products)
+	return slices.Compact(products), nil
 }
 
 func (f *importFlags) mapping() (map[string]string, error) {

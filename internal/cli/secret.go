@@ -3,10 +3,8 @@ package cli
 import (
 	"bytes"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -53,17 +51,11 @@ func (p *Program) own(cmd *cobra.Command, f *ownFlags) (*client.Secrets, error) 
 	if err := p.readCA(&c); err != nil {
 		return nil, err
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.ca != nil {
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(c.ca) {
-			return nil, &usageError{"the file of --ca holds no certificate", []string{"it is PEM, and begins with -----BEGIN CERTIFICATE-----"}}
-		}
+	config, err := c.tls()
+	if err != nil {
+		return nil, err
 	}
-	s := &client.Secrets{TokenURL: f.tokenURL, ClientID: f.clientID, HTTP: &http.Client{
-		Timeout:   requestTimeout,
-		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, ForceAttemptHTTP2: true},
-	}}
+	s := &client.Secrets{TokenURL: f.tokenURL, ClientID: f.clientID, HTTP: https(config)}
 	if err := p.prove(s, f, config); err != nil {
 		return nil, err
 	}
@@ -74,7 +66,6 @@ func (p *Program) own(cmd *cobra.Command, f *ownFlags) (*client.Secrets, error) 
 	if s.ByCertificate {
 		discover = client.DiscoverMutualTLS
 	}
-	var err error
 	s.TokenURL, err = discover(cmd.Context(), f.issuer, s.HTTP)
 	return s, err
 }

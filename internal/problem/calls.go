@@ -22,9 +22,9 @@ func callTokens() []Problem {
 				"It was made for other APIs: its request had the parameter resource, and this API was not among them.",
 			},
 			Next: []string{
-				"If you send the parameter resource, name this API in it, or leave it out.",
 				"Compare the host of your token URL with the host of the call: both belong to one environment.",
 				"Get a new token there and send it unchanged, as Authorization: Bearer and the token.",
+				"If you send the parameter resource, name this API in it, or leave it out.",
 				"Call with the certificate, or with a proof by the key, that the token was got with.",
 			},
 		},
