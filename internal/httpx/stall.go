@@ -66,10 +66,14 @@ func writeBy(w http.ResponseWriter, d time.Duration) {
 }
 
 // rested takes the deadline of the answer before from a connection that waits for
-// another request: net/http itself answers those that are none.
+// another request: net/http itself answers those that are none. From now on it may go
+// to the lobby.
 func rested(conn net.Conn, state http.ConnState) {
 	if state == http.StateIdle {
 		_ = conn.SetWriteDeadline(time.Time{})
+		if g, ok := conn.(interface{ rest() }); ok {
+			g.rest()
+		}
 	}
 }
 

@@ -120,13 +120,7 @@ func explainListen(name, address string, err error) error {
 func (l *listener) serve(ctx context.Context, handler http.Handler, drain time.Duration, logger *slog.Logger) error {
 	l.server = httpx.NewServer(handler, l.tls, logger)
 	done := make(chan error, 1)
-	go func() {
-		if l.tls == nil {
-			done <- l.server.Serve(l.socket)
-		} else {
-			done <- l.server.ServeTLS(l.socket, "", "")
-		}
-	}()
+	go func() { done <- l.server.Serve(httpx.NewLobby(l.socket, l.server, 0)) }()
 	select {
 	case err := <-done:
 		return fmt.Errorf("serve %s: %w", l.name, err)

@@ -1,0 +1,151 @@
+package httpx
+
+import (
+	"errors"
+	"maps"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// resting is who waits in the lobby, and one goroutine that waits for all of them. The
+// zero resting is empty.
+type resting struct {
+	mu    sync.Mutex
+	epoll int // its descriptor, if there was anyone yet
+	open  bool
+	ended bool
+	who   map[int32]rester // by descriptor
+	came  int              // since memory was given back
+	last  int              // of came, at the last look
+	given time.Time        // when memory was given back
+}
+
+const (
+	// look is how often those whose time is over are looked for.
+	look = time.Second
+	// many is how many have to have come before it is worth while to collect what
+	// net/http kept for them, and to give it back to the system; and often bounds
+	// how often that is done, at the cost of a collection.
+	many  = 1000
+	often = 30 * time.Second
+)
+
+// add takes a connection in, if it can be waited for.
+func (w *resting) add(l *Lobby, r rester) bool {
+	fd, ok := descriptor(r)
+	if !ok {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended || !w.start(l) {
+		return false
+	}
+	e := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLONESHOT, Fd: fd}
+	if syscall.EpollCtl(w.epoll, syscall.EPOLL_CTL_ADD, int(fd), &e) != nil {
+		return false
+	}
+	w.who[fd] = r
+	w.came++
+	return true
+}
+
+// start starts to wait, if nobody does yet.
+func (w *resting) start(l *Lobby) bool {
+	if w.open {
+		return true
+	}
+	var err error
+	if w.epoll, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC); err != nil {
+		return false
+	}
+	w.open, w.who = true, map[int32]rester{}
+	go w.wait(l)
+	return true
+}
+
+// wait wakes those on whose connections something comes, and closes those that have
+// waited for too long. It ends once nobody is there, so that an idle process sleeps.
+func (w *resting) wait(l *Lobby) {
+	events := make([]syscall.EpollEvent, 128)
+	for looked := time.Now(); ; { //nolint:forbidigo // the network's clock
+		n, err := syscall.EpollWait(w.epoll, events, int(look.Milliseconds()))
+		if err != nil && !errors.Is(err, syscall.EINTR) {
+			n = 0
+		}
+		for _, e := range events[:max(n, 0)] {
+			if r, ok := w.take(e.Fd); ok {
+				r.wake(l)
+			}
+		}
+		if now := time.Now(); now.Sub(looked) >= look { //nolint:forbidigo // as above
+			looked = now
+			if !w.sweep(now) {
+				return
+			}
+		}
+	}
+}
+
+// take takes one out.
+func (w *resting) take(fd int32) (rester, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r, ok := w.who[fd]
+	if ok {
+		delete(w.who, fd)
+		_ = syscall.EpollCtl(w.epoll, syscall.EPOLL_CTL_DEL, int(fd), nil)
+	}
+	return r, ok
+}
+
+// sweep closes those whose time is over, and reports whether it is to go on.
+func (w *resting) sweep(now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(w.who, func(_ int32, r rester) bool {
+		over := w.ended || !r.until.IsZero() && r.until.Before(now)
+		if over {
+			_ = r.Close()
+		}
+		return over
+	})
+	if w.came >= many && w.came == w.last && now.Sub(w.given) > often {
+		w.came, w.given = 0, now
+		go debug.FreeOSMemory()
+	}
+	w.last = w.came
+	if len(w.who) > 0 || w.came >= many {
+		return true
+	}
+	_ = syscall.Close(w.epoll)
+	w.open = false
+	return false
+}
+
+// end closes all of them, and takes no more.
+func (w *resting) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
+	for fd, r := range w.who {
+		delete(w.who, fd)
+		_ = r.Close()
+	}
+}
+
+// descriptor returns that of a connection's socket.
+func descriptor(r rester) (fd int32, ok bool) {
+	socket, ok := r.socket.(syscall.Conn)
+	if !ok {
+		return 0, false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	err = raw.Control(func(n uintptr) { fd = int32(n) }) //nolint:gosec // a descriptor is small
+	return fd, err == nil
+}
