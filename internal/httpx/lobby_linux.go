@@ -24,12 +24,12 @@ type resting struct {
 
 const (
 	// look is how often those whose time is over are looked for.
-	look = time.Second
-	// many is how many have to have come before it is worth while to collect what
-	// net/http kept for them, and to give it back to the system; and often bounds
-	// how often that is done, at the cost of a collection.
+	look = 250 * time.Millisecond
+	// many is how many have to have come, and then none for a look, before it is worth
+	// while to collect what net/http kept for them, and to give it back to the system;
+	// and often bounds how often that is done, at the cost of a collection.
 	many  = 1000
-	often = 30 * time.Second
+	often = 10 * time.Second
 )
 
 // add takes a connection in, if it can be waited for.
