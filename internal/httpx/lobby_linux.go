@@ -3,6 +3,7 @@ package httpx
 import (
 	"errors"
 	"maps"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"syscall"
@@ -19,17 +20,19 @@ type resting struct {
 	who   map[int32]rester // by descriptor
 	came  int              // since memory was given back
 	last  int              // of came, at the last look
-	given time.Time        // when memory was given back
+	again time.Time        // when it may be once more
 }
 
 const (
 	// look is how often those whose time is over are looked for.
 	look = 250 * time.Millisecond
-	// many is how many have to have come, and then none for a look, before it is worth
-	// while to collect what net/http kept for them, and to give it back to the system;
-	// and often bounds how often that is done, at the cost of a collection.
-	many  = 1000
-	often = 10 * time.Second
+	// many is how many have to have come, and then none for a look, before what
+	// net/http held for them is collected and given back to the system.
+	many = 1000
+	// seldom bounds how often that is done: it costs two collections, of which the
+	// pause until the next is a multiple.
+	seldom    = 2 * time.Second
+	seldomFor = 20
 )
 
 // add takes a connection in, if it can be waited for.
@@ -112,9 +115,9 @@ func (w *resting) sweep(now time.Time) bool {
 		}
 		return over
 	})
-	if w.came >= many && w.came == w.last && now.Sub(w.given) > often {
-		w.came, w.given = 0, now
-		go debug.FreeOSMemory()
+	if w.came >= many && w.came == w.last && now.After(w.again) {
+		w.came, w.again = 0, now.Add(time.Hour)
+		go w.giveBack()
 	}
 	w.last = w.came
 	if len(w.who) > 0 || w.came >= many {
@@ -123,6 +126,18 @@ func (w *resting) sweep(now time.Time) bool {
 	_ = syscall.Close(w.epoll)
 	w.open = false
 	return false
+}
+
+// giveBack collects what net/http held. Its buffers are in a sync.Pool, which lets go
+// of them at the second collection.
+func (w *resting) giveBack() {
+	began := time.Now() //nolint:forbidigo // how long it takes
+	runtime.GC()
+	debug.FreeOSMemory()
+	took := time.Since(began)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.again = began.Add(max(seldom, seldomFor*took))
 }
 
 // end closes all of them, and takes no more.
