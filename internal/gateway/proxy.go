@@ -294,6 +294,9 @@ func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 		delete(pr.Out.Header, "Tracestate")
 	}
 	pr.Out.Header["Traceparent"] = []string{parent}
+	if c.api.Answers != manifest.ValidateOff {
+		pr.Out.Header.Del("Accept-Encoding") // an encoded answer cannot be looked at
+	}
 	pr.SetXForwarded()
 	pr.Out.Header["X-Forwarded-Host"] = []string{p.host} // not what the caller says it is
 	p.g.introduce(c, httpx.Trace(pr.In.Context()), t.identity, func(name, value string) { pr.Out.Header[name] = []string{value} })
