@@ -60,10 +60,10 @@ func (s *sender) copy(body io.Reader, length int64) error {
 		}
 		if len(out) > 0 {
 			if err := s.conn.writeBy(after(s.conn.client.Timeout)); err != nil {
-				return err
+				return &StageError{Writing, err}
 			}
 			if _, err := s.conn.Write(out); err != nil {
-				return fmt.Errorf("sending the request's body: %w", err)
+				return &StageError{Writing, fmt.Errorf("sending the request's body: %w", err)}
 			}
 		}
 		if end || left == 0 && length > 0 {
