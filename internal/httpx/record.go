@@ -77,13 +77,17 @@ func Record(next http.Handler, rec Recording) http.Handler {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler { //nolint:errorlint // the sentinel is panicked as it is
 					rec.log(r, e)
+					cut(w, r)
 					panic(p)
 				}
 				rec.Logger.LogAttrs(r.Context(), slog.LevelError, "panic", slog.Any("panic", p),
 					slog.String("trace_id", e.trace), slog.String("stack", string(debug.Stack())))
-				if sw.status == 0 {
-					rec.Fail(sw, r, errPanic)
+				if sw.status != 0 { // what is there is not all of it
+					rec.log(r, e)
+					cut(w, r)
+					panic(http.ErrAbortHandler)
 				}
+				rec.Fail(sw, r, errPanic)
 			}
 			sw.last()
 			rec.log(r, e)

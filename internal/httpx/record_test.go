@@ -36,7 +36,7 @@ func TestEveryEndOfARequestIsRecordedOnce(t *testing.T) {
 				return
 			}
 			_ = conn.Close()
-		}, "2xx"},
+		}, "1xx"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
