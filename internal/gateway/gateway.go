@@ -107,6 +107,7 @@ type Gateway struct {
 	bases      map[string]string // URLs of the gateway by the Host that a request of theirs has
 	plans      atomic.Pointer[plans]
 	underWay   limit.Gate
+	tunnels    tunnels
 	large      chan struct{} // has room for the bodies that may be held to a document at once
 }
 

@@ -2,18 +2,14 @@ package gateway
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
@@ -290,56 +286,4 @@ func (p *proxy) roundTrip(passing *passage, c *call, r *http.Request) (*http.Res
 		res.Request = r
 		return res, res.StatusCode, nil
 	}, func(res *http.Response) { _ = res.Body.Close() })
-}
-
-// traced sends r by the transport of the call's target, and says of an error at which
-// stage it came about.
-func (c *call) traced(r *http.Request, now func() time.Time) (*http.Response, error) {
-	var stage atomic.Value
-	stage.Store(relay.Connecting)
-	trace := &httptrace.ClientTrace{
-		TLSHandshakeStart: func() { stage.CompareAndSwap(relay.Connecting, relay.Securing) },
-		GotConn:           func(httptrace.GotConnInfo) { stage.Store(relay.Writing) },
-		WroteRequest:      func(httptrace.WroteRequestInfo) { stage.CompareAndSwap(relay.Writing, relay.Heading) },
-	}
-	res, err := c.target.transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
-	if err != nil {
-		at, _ := stage.Load().(relay.Stage)
-		return nil, &relay.StageError{Stage: at, Err: fmt.Errorf("by transport: %w", err)}
-	}
-	if res.StatusCode != http.StatusSwitchingProtocols {
-		res.Body = &watched{ReadCloser: res.Body, c: c, idle: cmp.Or(c.target.upstream.Idle, defaultUpstreamIdle), now: now}
-	}
-	return res, nil
-}
-
-// watched is the body of an answer of a transport, which does not look after pauses.
-type watched struct {
-	io.ReadCloser
-	c      *call
-	idle   time.Duration
-	now    func() time.Time
-	silent atomic.Bool
-}
-
-var errSilent = errors.New("the upstream paused for too long within its answer")
-
-// Read implements io.Reader.
-func (w *watched) Read(p []byte) (int, error) {
-	timer := time.AfterFunc(w.idle, func() {
-		w.silent.Store(true)
-		_ = w.Close()
-	})
-	n, err := w.ReadCloser.Read(p)
-	timer.Stop()
-	switch {
-	case err == nil, errors.Is(err, io.EOF):
-		return n, err
-	case w.silent.Load():
-		err = errSilent
-	}
-	if w.c.r.Context().Err() == nil {
-		w.c.broke(err, w.now())
-	}
-	return n, quiet{err}
 }

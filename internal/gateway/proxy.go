@@ -244,16 +244,21 @@ func (p *proxy) standard(c *call, identity string, body *clientBody) {
 	going := &passage{target: c.target, identity: identity, body: body}
 	ctx := context.WithValue(c.r.Context(), callKey{}, c)
 	ctx = context.WithValue(ctx, targetKey{}, going)
+	writer := newCallWriter(c)
+	w := http.ResponseWriter(writer)
 	if len(c.r.Header["Upgrade"]) > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = p.g.whileEntitled(ctx, c)
 		defer cancel()
+		going.tunnel = newTunnel()
+		w = &tunnelWriter{writer, going.tunnel, &p.g.tunnels}
+		defer p.g.tunnels.done(going.tunnel)
 	}
 	r := c.r.WithContext(ctx)
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = body
 	}
-	p.reverse.ServeHTTP(newCallWriter(c), r)
+	p.reverse.ServeHTTP(w, r)
 }
 
 type targetKey struct{}
@@ -263,6 +268,7 @@ type passage struct {
 	*target
 	identity string
 	body     *clientBody
+	tunnel   *tunnel // nil: none is asked for
 }
 
 func passageOf(ctx context.Context) *passage {
@@ -326,6 +332,8 @@ func (p *proxy) fail(c *call, body *clientBody, err error) {
 		ref.reason, ref.next = mismatch.Error(), "whoever runs the API mends its answer, or its document"
 	case body.broken.Load(): // first: an end of input looks like a caller who is gone
 		ref = badBody("The body broke off before its end, or its chunks cannot be read")
+	case errors.Is(context.Cause(ctx), httpx.ErrStopping):
+		ref = unavailable("the node stopped, and the upstream had not answered in the time that was left")
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		httpx.Note(ctx, slog.Bool("client_gone", true))
 		ref.status, ref.code = statusClientGone, clientGone
