@@ -27,6 +27,8 @@ type listener struct {
 	tls    *tls.Config
 	shown  *shown // nil: plain
 	server *http.Server
+	begin  time.Duration // how long a caller may take to begin; 0: what httpx says
+	forget func()        // ends the context of all its requests
 }
 
 // defaultHosts are the names of a listener that is given none.
@@ -115,10 +117,19 @@ func explainListen(name, address string, err error) error {
 	return fmt.Errorf("listen at %s for %s: %w", address, name, err)
 }
 
+// cutOff is how long requests may take to end that are cut off.
+const cutOff = time.Second
+
 // serve serves handler until ctx ends, then finishes what is under way, if that
 // takes no longer than drain.
 func (l *listener) serve(ctx context.Context, handler http.Handler, drain time.Duration, logger *slog.Logger) error {
 	l.server = httpx.NewServer(handler, l.tls, logger)
+	if l.begin > 0 {
+		l.server.ReadHeaderTimeout = l.begin
+	}
+	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	l.forget = func() { cut(nil) } // not yet when this returns: WebSockets have their own time to end
+	l.server.BaseContext = func(net.Listener) context.Context { return requests }
 	done := make(chan error, 1)
 	go func() { done <- l.server.Serve(httpx.NewLobby(l.socket, l.server, 0)) }()
 	select {
@@ -129,6 +140,11 @@ func (l *listener) serve(ctx context.Context, handler http.Handler, drain time.D
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	if err := l.server.Shutdown(late); err != nil {
+		// They end now: who waits is told, and answers that have begun are broken off.
+		cut(httpx.ErrStopping)
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutOff)
+		defer cancel()
+		_ = l.server.Shutdown(last)
 		return errors.Join(l.server.Close(), fmt.Errorf("%s: requests under way were cut off after %s", l.name, drain))
 	}
 	return nil

@@ -22,6 +22,7 @@ type Pace struct {
 
 	Certificates time.Duration // how often certificates' files are looked at; 5 s
 	Stall        time.Duration // how long an answer waits for its reader; what httpx says
+	Begin        time.Duration // how long a caller may take for TLS, and for a head; what httpx says
 }
 
 func (p Pace) orDefault() Pace {

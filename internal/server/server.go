@@ -322,9 +322,19 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 	defer context.AfterFunc(ctx, func() { s.announce(serving, closeListeners) })()
 	drain := s.Config.Shutdown.FinishLimit()
 	surfaces, ctx := errgroup.WithContext(serving)
+	for _, l := range s.listeners() {
+		l.begin, l.forget = s.Pace.Begin, func() {}
+	}
 	for _, e := range s.environments {
 		handler := s.environmentHandler(e)
 		surfaces.Go(func() error { return e.listener.serve(ctx, handler, drain, s.Logger) })
+		surfaces.Go(func() error {
+			<-ctx.Done()
+			late, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+			defer cancel()
+			e.gateway.Leave(late) // what was upgraded is no request under way to net/http
+			return nil
+		})
 		if e.mutual != nil {
 			surfaces.Go(func() error { return e.mutual.serve(ctx, handler, drain, s.Logger) })
 		}
@@ -337,6 +347,9 @@ func (s *Server) Run(ctx context.Context, ready func() error) error {
 	s.tellStart(ctx)
 	surfaces.Go(ready)
 	err = surfaces.Wait()
+	for _, l := range s.listeners() {
+		l.forget()
+	}
 	stop()
 	return errors.Join(err, base.Wait())
 }

@@ -84,6 +84,19 @@ func runHurried(t *testing.T, c *config.Config, pace server.Pace) *node {
 
 func runWith(t *testing.T, o server.Options) *node {
 	t.Helper()
+	n, end := runUntil(t, o)
+	n.stop = sync.OnceFunc(func() {
+		if err := end(); err != nil {
+			t.Errorf("the server did not stop cleanly: %v", err)
+		}
+	})
+	t.Cleanup(n.stop)
+	return n
+}
+
+// runUntil runs a server that the caller ends.
+func runUntil(t *testing.T, o server.Options) (n *node, end func() error) {
+	t.Helper()
 	o.Getenv, o.Version = os.Getenv, "test"
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -95,13 +108,8 @@ func runWith(t *testing.T, o server.Options) *node {
 	ctx, cancel := context.WithCancel(context.Background())
 	up, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- s.Run(ctx, func() error { close(up); return nil }) }()
-	stop := sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("the server did not stop cleanly: %v", err)
-		}
-	})
-	t.Cleanup(stop)
+	end = func() error { cancel(); return <-done }
+	t.Cleanup(cancel)
 	select {
 	case <-up:
 	case err := <-done:
@@ -115,7 +123,7 @@ func runWith(t *testing.T, o server.Options) *node {
 	roots.AppendCertsFromPEM(pem)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &node{s, t, &http.Client{Transport: transport, Timeout: 30 * time.Second}, stop}
+	return &node{s, t, &http.Client{Transport: transport, Timeout: 30 * time.Second}, cancel}, end
 }
 
 func (n *node) production() server.EnvironmentInfo {
