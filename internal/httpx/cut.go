@@ -24,8 +24,11 @@ func cut(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	if secure, ok := conn.(*tls.Conn); ok {
-		conn = secure.NetConn()
+	switch c := conn.(type) {
+	case *tls.Conn:
+		conn = c.NetConn()
+	case interface{ beneath() net.Conn }: // of a lobby
+		conn = c.beneath()
 	}
 	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
 		_ = tcp.SetLinger(0)

@@ -28,6 +28,7 @@ type Lobby struct {
 	net.Listener
 	tls   *tls.Config // nil: plain
 	after time.Duration
+	begin time.Duration // how long TLS may take, as with net/http
 	log   *log.Logger
 
 	ready  chan arrival
@@ -49,7 +50,7 @@ const restAfter = time.Second
 // the server's. After is how long a connection is idle before it goes to the lobby; 0:
 // a second.
 func NewLobby(l net.Listener, s *http.Server, after time.Duration) *Lobby {
-	y := &Lobby{Listener: l, after: cmp.Or(after, restAfter), log: s.ErrorLog, ready: make(chan arrival), closed: make(chan struct{})}
+	y := &Lobby{Listener: l, after: cmp.Or(after, restAfter), begin: cmp.Or(s.ReadHeaderTimeout, readHeaderTimeout), log: s.ErrorLog, ready: make(chan arrival), closed: make(chan struct{})}
 	if s.TLSConfig != nil {
 		y.tls = s.TLSConfig.Clone() // the server will write to its own
 	}
@@ -108,7 +109,7 @@ func (l *Lobby) offer(conn net.Conn, err error) {
 // secure establishes TLS as net/http does.
 func (l *Lobby) secure(socket net.Conn) {
 	conn := tls.Server(socket, l.tls)
-	_ = conn.SetDeadline(time.Now().Add(readHeaderTimeout)) //nolint:forbidigo // the network's clock, not ours
+	_ = conn.SetDeadline(time.Now().Add(l.begin)) //nolint:forbidigo // the network's clock, not ours
 	if err := conn.Handshake(); err != nil {
 		reason := err.Error()
 		var not tls.RecordHeaderError
@@ -231,6 +232,9 @@ func (g *guest) CloseWrite() error {
 	}
 	return nil
 }
+
+// beneath returns the connection without TLS.
+func (g *guest) beneath() net.Conn { return g.socket }
 
 // rester is a connection in the lobby.
 type rester struct {

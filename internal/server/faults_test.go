@@ -384,6 +384,13 @@ func TestACallerThatDoesNotBeginIsNotWaitedFor(t *testing.T) {
 	n := runHurried(t, settings(t, t.TempDir(), ""), server.Pace{Begin: short})
 	u, err := url.Parse(n.production().URL)
 	must(t, err)
+	urls := []string{n.Info().Management, n.Info().Portal}
+	for _, e := range n.Info().Environments {
+		urls = append(urls, e.URL)
+	}
+	for _, u := range urls { // by then all that a node runs is running
+		n.get(u+"/healthz", http.Header{})
+	}
 	before := runtime.NumGoroutine()
 	hello := clientHello(t)
 	var callers sync.WaitGroup
