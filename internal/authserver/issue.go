@@ -235,7 +235,7 @@ func (s *Server) mint(ctx context.Context, g *grant, typ string) (*issued, error
 		Credential: string(c.Credential.ID), Confirmation: c.confirmation, ApplicationName: c.App.Name, DeveloperEmail: c.App.DeveloperEmail,
 		Products: g.products, IssuedAt: at, NotBefore: at, Expires: at + int64(g.lifetime/time.Second),
 	}
-	text, err := token.Mint(key, typ, &claims)
+	text, err := s.Verifier.Mint(key, typ, &claims)
 	if errors.Is(err, token.ErrTooLong) {
 		return nil, &refusal{
 			status: http.StatusBadRequest, code: oauth.InvalidScope, client: refer(c.Client),

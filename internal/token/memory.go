@@ -45,8 +45,11 @@ func (m *Memory[K]) Recall(raw string) (*Remembered[K], bool) { return m.verifie
 
 // Remember keeps a token.
 func (m *Memory[K]) Remember(raw string, r *Remembered[K]) {
-	m.verified.Set(strings.Clone(raw), r) // raw may be a part of all the headers of its request
+	m.keep(strings.Clone(raw), r) // raw may be a part of all the headers of its request
 }
+
+// keep is Remember for a text of its own.
+func (m *Memory[K]) keep(raw string, r *Remembered[K]) { m.verified.Set(raw, r) }
 
 // Forget forgets a token.
 func (m *Memory[K]) Forget(raw string) { m.verified.Invalidate(raw) }

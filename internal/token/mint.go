@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/sallyport-dev/sallyport/internal/keyring"
@@ -25,13 +27,52 @@ var (
 // Mint returns an access token, signed by key. typ is [keyring.TypJWT] or
 // [keyring.TypAccessToken].
 func Mint(key *keyring.Key, typ string, c *Claims) (secret.String, error) {
+	text, err := mint(key, typ, c)
+	return secret.New(text), err
+}
+
+func mint(key *keyring.Key, typ string, c *Claims) (string, error) {
 	if typ != keyring.TypJWT && typ != keyring.TypAccessToken {
-		return secret.String{}, errTyp
+		return "", errTyp
 	}
 	b := buffers.take()
 	defer buffers.give(b)
 	b.claims = appendClaims(b.claims, c)
 	return b.sign(key, typ, MaxLength)
+}
+
+// Mint is [Mint] for a token that v is to verify: whoever has made one need not find
+// out, at its first use, that it is good. If it is not for v, it is not remembered.
+func (v *Verifier) Mint(key *keyring.Key, typ string, c *Claims) (secret.String, error) {
+	text, err := mint(key, typ, c)
+	if err == nil {
+		v.minted(text, key, c)
+	}
+	return secret.New(text), err
+}
+
+// minted remembers a token as if it had been verified.
+func (v *Verifier) minted(text string, key *keyring.Key, c *Claims) {
+	if v.verified == nil || c.Issuer != v.issuer || c.Environment != v.environment {
+		return
+	}
+	e := &Remembered[*keyring.Key]{c.principal(), key}
+	if !slices.Contains(c.Audience, v.audience) {
+		if e.Resources = v.ours(c.Audience); len(e.Resources) == 0 {
+			return
+		}
+	}
+	v.verified.keep(text, e)
+}
+
+// principal is what a token with these claims says of who calls. Its texts are its
+// own: those of the claims may be parts of a request.
+func (c *Claims) principal() Principal {
+	return Principal{
+		Issuer: c.Issuer, ClientID: c.ClientID, JTI: c.JTI, Org: c.Org, Credential: c.Credential,
+		Environment: c.Environment, ApplicationName: c.ApplicationName, Scope: strings.Clone(c.Scope), Products: slices.Clone(c.Products),
+		Confirmation: c.Confirmation, IssuedAt: c.IssuedAt, NotBefore: c.NotBefore, Expires: c.Expires,
+	}
 }
 
 // MintIdentity returns an identity JWT, signed by key. Its type keeps it from
@@ -40,7 +81,8 @@ func MintIdentity(key *keyring.Key, c *IdentityClaims) (secret.String, error) {
 	b := buffers.take()
 	defer buffers.give(b)
 	b.claims = appendIdentity(b.claims, c)
-	return b.sign(key, keyring.TypIdentity, MaxLength)
+	text, err := b.sign(key, keyring.TypIdentity, MaxLength)
+	return secret.New(text), err
 }
 
 // maxIntrospection bounds an answer about a token, which travels in a body: it may
@@ -53,20 +95,21 @@ func MintIntrospection(key *keyring.Key, c *IntrospectionClaims) (secret.String,
 	b := buffers.take()
 	defer buffers.give(b)
 	b.claims = appendIntrospection(b.claims, c)
-	return b.sign(key, keyring.TypIntrospection, maxIntrospection)
+	text, err := b.sign(key, keyring.TypIntrospection, maxIntrospection)
+	return secret.New(text), err
 }
 
 // buffer holds the claims and the token while it is made.
 type buffer struct{ claims, token []byte }
 
 // sign makes the token of b.claims (RFC 7515 §5.1), at most limit bytes of it.
-func (b *buffer) sign(key *keyring.Key, typ string, limit int) (secret.String, error) {
+func (b *buffer) sign(key *keyring.Key, typ string, limit int) (string, error) {
 	if key == nil {
-		return secret.String{}, errNoKey
+		return "", errNoKey
 	}
 	header, ok := key.Header(typ)
 	if !ok {
-		return secret.String{}, errTyp
+		return "", errTyp
 	}
 	b.token = append(append(b.token, header...), '.')
 	b.token = base64.RawURLEncoding.AppendEncode(b.token, b.claims)
@@ -74,12 +117,12 @@ func (b *buffer) sign(key *keyring.Key, typ string, limit int) (secret.String, e
 	b.token = append(b.token, '.')
 	var err error
 	if b.token, err = key.Sign(b.token, b.token[:input]); err != nil {
-		return secret.String{}, fmt.Errorf("mint a token: %w", err)
+		return "", fmt.Errorf("mint a token: %w", err)
 	}
 	if len(b.token) > limit {
-		return secret.String{}, ErrTooLong
+		return "", ErrTooLong
 	}
-	return secret.New(string(b.token)), nil
+	return string(b.token), nil
 }
 
 // bufferPool is a pool of empty buffers.
