@@ -2,10 +2,10 @@ package httpx
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"os"
@@ -26,15 +26,15 @@ import (
 // net/http would not give the connection back.
 type Lobby struct {
 	net.Listener
-	tls   *tls.Config // nil: plain
-	after time.Duration
-	begin time.Duration // how long TLS may take, as with net/http
-	log   *log.Logger
+	tls    *tls.Config // nil: plain
+	after  time.Duration
+	begin  time.Duration // how long TLS may take, as with net/http
+	server *http.Server
 
-	ready  chan arrival
-	closed chan struct{}
-	close  sync.Once
-	resting
+	ready   chan arrival
+	closed  chan struct{}
+	close   sync.Once
+	resting resting
 }
 
 // arrival is what Accept returns.
@@ -50,7 +50,7 @@ const restAfter = time.Second
 // the server's. After is how long a connection is idle before it goes to the lobby; 0:
 // a second.
 func NewLobby(l net.Listener, s *http.Server, after time.Duration) *Lobby {
-	y := &Lobby{Listener: l, after: cmp.Or(after, restAfter), begin: cmp.Or(s.ReadHeaderTimeout, readHeaderTimeout), log: s.ErrorLog, ready: make(chan arrival), closed: make(chan struct{})}
+	y := &Lobby{Listener: l, after: cmp.Or(after, restAfter), begin: cmp.Or(s.ReadHeaderTimeout, readHeaderTimeout), server: s, ready: make(chan arrival), closed: make(chan struct{})}
 	if s.TLSConfig != nil {
 		y.tls = s.TLSConfig.Clone() // the server will write to its own
 	}
@@ -110,14 +110,14 @@ func (l *Lobby) offer(conn net.Conn, err error) {
 func (l *Lobby) secure(socket net.Conn) {
 	conn := tls.Server(socket, l.tls)
 	_ = conn.SetDeadline(time.Now().Add(l.begin)) //nolint:forbidigo // the network's clock, not ours
-	if err := conn.Handshake(); err != nil {
+	if err := conn.HandshakeContext(context.Background()); err != nil {
 		reason := err.Error()
 		var not tls.RecordHeaderError
 		if errors.As(err, &not) && not.Conn != nil && isHTTP(not.RecordHeader) {
 			reason = "an HTTP request was sent to a port of HTTPS"
 			_, _ = io.WriteString(not.Conn, "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nThis port speaks HTTPS: use https:// in the URL.\n")
 		}
-		l.log.Printf("TLS handshake with %s: %s", socket.RemoteAddr(), reason)
+		l.server.ErrorLog.Printf("TLS handshake with %s: %s", socket.RemoteAddr(), reason)
 		_ = conn.Close()
 		_ = socket.Close() // where TLS leaves it open
 		return

@@ -134,7 +134,7 @@ func (w *resting) giveBack() {
 	began := time.Now() //nolint:forbidigo // how long it takes
 	runtime.GC()
 	debug.FreeOSMemory()
-	took := time.Since(began)
+	took := time.Since(began) //nolint:forbidigo // as above
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.again = began.Add(max(seldom, seldomFor*took))

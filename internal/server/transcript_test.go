@@ -361,7 +361,7 @@ func TestTranscriptsOfAnOverload(t *testing.T) {
 		}
 	}
 	ask := func() { // until the test ends
-		r, err := http.NewRequest(http.MethodPost, tr.production().URL+"/oauth2/token", strings.NewReader(body)) //nolint:noctx // it outlives the test's
+		r, err := http.NewRequest(http.MethodPost, tr.production().URL+"/oauth2/token", strings.NewReader(body))
 		must(t, err)
 		r.Header.Set("Content-Type", formBody)
 		go func() {
