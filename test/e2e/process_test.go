@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/sallyport-dev/sallyport/internal/cli"
 	"github.com/sallyport-dev/sallyport/internal/demo"
 )
 
@@ -17,7 +18,14 @@ import (
 // folder that it names, for tests that need a process to kill.
 const demoFolder = "SALLYPORT_TEST_DEMO"
 
+// commandLine is the variable that makes the test binary be the command line, for
+// scripts that call it.
+const commandLine = "SALLYPORT_TEST_COMMAND"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(commandLine) != "" {
+		os.Exit(cli.Run(context.Background(), os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+	}
 	if data := os.Getenv(demoFolder); data != "" {
 		os.Exit(runDemo(data))
 	}
