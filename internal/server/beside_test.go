@@ -14,6 +14,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/internal/localca"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
+	"github.com/sallyport-dev/sallyport/internal/relay"
 )
 
 // What test/bench sets beside the server, and the catalogues that it gives it.
@@ -55,6 +56,9 @@ func measureNull(o order, in io.Reader, out io.Writer) error {
 			}
 			_, _ = w.Write(make([]byte, 1000))
 		})}
+		if o.Upstream != "" {
+			s.Handler = relayAlone(strings.TrimPrefix(o.Upstream, "http://"))
+		}
 		defer s.Close()
 		where[environment] = "http://" + socket.Addr().String()
 		scheme := "http"
@@ -65,6 +69,35 @@ func measureNull(o order, in io.Reader, out io.Writer) error {
 		go func() { _ = s.Serve(socket) }() // until Close
 	}
 	return b.tell(where, o.Folder, 0, in, out)
+}
+
+// relayAlone passes requests without a body on as the gateway's relay does, and does
+// nothing else: what a gateway behind net/http costs at the least.
+func relayAlone(upstream string) http.Handler {
+	client := relay.New(relay.Config{
+		Address: upstream, Dial: time.Second, Timeout: 10 * time.Second, Idle: time.Minute, MaxIdle: 256, MaxHead: 64 << 10, MaxFields: 100,
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out := relay.Request{Method: r.Method, Target: r.URL.RequestURI(), Host: upstream, Fields: make([]relay.Field, 0, 8)}
+		for name, values := range r.Header {
+			for _, value := range values {
+				out.Fields = append(out.Fields, relay.Field{Name: name, Value: value})
+			}
+		}
+		answer, err := client.Do(r.Context(), &out)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		defer answer.Close()
+		for _, f := range answer.Fields() {
+			w.Header()[f.Name] = []string{f.Value}
+		}
+		w.WriteHeader(answer.Status())
+		if answer.Copy(w, nil) != nil {
+			panic(http.ErrAbortHandler)
+		}
+	})
 }
 
 // catalogOf is the catalogue that an order is for.

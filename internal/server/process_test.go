@@ -47,7 +47,8 @@ type order struct {
 	Folder  string
 	Null    bool // a server that does nothing
 	Sign    bool // it signs once for each request, by the environment's algorithm, if Null
-	// Upstream is where production has an API, if it is to have one.
+	// Upstream is where production has an API, if it is to have one; if Null, to where
+	// everything is passed on.
 	Upstream string
 	Changes  bool // a server that an operator changes, with a store and few apps
 	Routes   int  // operations, in APIs of at most 100; 0: one API of one operation

@@ -25,17 +25,71 @@ func (b *bench) calls(what string) error {
 		crypted.TLS = true
 		return b.with(plain, func(s *server) error {
 			return b.with(crypted, func(over *server) error {
-				rows, err := b.callers(s, over, p, upstream)
-				if err != nil {
-					return err
-				}
-				if err := b.turns(rows); err != nil {
-					return err
-				}
-				return b.atRate(what, rows)
+				return b.with(order{Null: true, Upstream: plain.Upstream}, func(least *server) error {
+					rows, err := b.callers(s, over, p, upstream)
+					if err != nil {
+						return err
+					}
+					rows = append(rows, ours(relayAlone, least, rows[0].load.requests))
+					if err := b.turns(rows); err != nil {
+						return err
+					}
+					b.against(rows)
+					return b.atRate(what, rows)
+				})
 			})
 		})
 	})
+}
+
+// relayAlone is what a gateway behind net/http costs at the least.
+const relayAlone = "net/http and our relay alone"
+
+// callTargets are how much of others' CPU a call may cost, with everything on and tokens
+// that were seen before.
+var callTargets = map[string]float64{reverseProxy: 0.65, haproxyChecked: 0.6, nginxPlain: 1.8}
+
+// against is what one server's calls cost beside another's.
+type against struct {
+	Server  string  `json:"server"`
+	Other   string  `json:"other"`
+	Ratio   float64 `json:"ratio"` // of each round, the median
+	Target  float64 `json:"target,omitempty"`
+	Reached bool    `json:"reached"`
+}
+
+// against compares Sallyport, and the least that it could cost, with those that have a
+// target.
+func (b *bench) against(rows []*call) {
+	b.say("\n%-30s %-32s %7s %7s\n", "CPU of a call through", "in CPU of one through", "ratio", "target")
+	for _, row := range rows {
+		if row.Server != "sallyport" && row.Server != relayAlone {
+			continue
+		}
+		for _, other := range rows {
+			target := callTargets[other.Server]
+			if target == 0 {
+				continue
+			}
+			a := against{Server: row.Server, Other: other.Server, Ratio: ratioOf(row.used, other.used)}
+			text := ""
+			if row.Server == "sallyport" {
+				a.Target, a.Reached = target, a.Ratio <= target
+				text = fmt.Sprintf("%7.4g %s", target, mark(a.Reached))
+			}
+			b.report.Against = append(b.report.Against, a)
+			b.say("%-30s %-32s %7.2f %s\n", a.Server, a.Other, a.Ratio, text)
+		}
+	}
+}
+
+// ratioOf is the median of the ratios of each round.
+func ratioOf(used, other []float64) float64 {
+	ratios := make([]float64, len(used))
+	for i := range used {
+		ratios[i] = used[i] / other[i]
+	}
+	return median(ratios)
 }
 
 // callers lists the servers, with what is sent to each.

@@ -77,6 +77,7 @@ type report struct {
 	Timing    []timing  `json:"timing,omitempty"`
 	Calls     []*call   `json:"calls,omitempty"`
 	Changes   []change  `json:"changes,omitempty"`
+	Against   []against `json:"against,omitempty"`
 	Fresh     []*call   `json:"fresh,omitempty"`
 	Routes    []*call   `json:"routes,omitempty"`
 	Crowd     []*call   `json:"crowd,omitempty"`

@@ -22,6 +22,7 @@ const (
 	reverseProxy   = "httputil.ReverseProxy, tuned"
 	answersItself  = "net/http, which answers itself"
 	haproxyChecked = "haproxy, RS256 each time"
+	nginxPlain     = "nginx, nothing checked"
 )
 
 // peer is a server that ours is compared with.
@@ -48,7 +49,7 @@ func peers() []peer {
 	return []peer{
 		{name: reverseProxy, start: func(p *processes, g gate) error { return p.self("proxy", g.address, g.upstream) }},
 		{name: answersItself, start: func(p *processes, g gate) error { return p.self("upstream", g.address, "") }},
-		{name: "nginx, nothing checked", program: "nginx", start: startNginx},
+		{name: nginxPlain, program: "nginx", start: startNginx},
 		{name: "haproxy, nothing checked", program: "haproxy", start: startHAProxy(false)},
 		{name: haproxyChecked, program: "haproxy", checks: true, start: startHAProxy(true)},
 		{name: "caddy, nothing checked", program: "caddy", start: startCaddy},

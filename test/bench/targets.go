@@ -31,6 +31,9 @@ func (r *report) targets() []judged {
 	for _, l := range r.Latencies {
 		add("latencies", l.What, "p99_over_p50", l.Ratio, l.Target, l.Reached)
 	}
+	for _, a := range r.Against {
+		add("calls", a.Server+" / "+a.Other, "ratio", a.Ratio, a.Target, a.Reached)
+	}
 	for _, rows := range []struct {
 		part string
 		rows []*call
