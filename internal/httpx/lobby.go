@@ -8,7 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -79,20 +79,44 @@ func (l *Lobby) Close() error {
 	return err
 }
 
+// Between two attempts to accept a connection, after one that failed.
+const (
+	leastPause = 5 * time.Millisecond
+	mostPause  = time.Second
+)
+
 func (l *Lobby) run() {
-	for {
+	handshakes, stop := context.WithCancel(context.Background())
+	defer stop()
+	for pause := leastPause; ; {
 		conn, err := l.Listener.Accept()
 		switch {
 		case err == nil && l.tls != nil:
-			go l.secure(conn)
-			continue
+			go l.secure(handshakes, conn)
 		case err == nil:
-			conn = &guest{Conn: conn, lobby: l, socket: conn}
-		case errors.Is(err, net.ErrClosed):
+			l.offer(rester{Conn: conn, socket: conn}.guest(l, serving), nil)
+		case !passing(err):
+			l.offer(nil, err) // the server ends by it
 			return
+		default:
+			// The server would wait as long, and take nobody from the lobby meanwhile.
+			l.server.ErrorLog.Printf("http: Accept error: %v; retrying in %v", err, pause)
+			select {
+			case <-time.After(pause):
+			case <-l.closed:
+			}
+			pause = min(2*pause, mostPause)
+			continue
 		}
-		l.offer(conn, err) // net/http waits after an error, and so do we
+		pause = leastPause
 	}
+}
+
+// passing reports whether there may be another connection after an error: there are
+// too many open files, say.
+func passing(err error) bool {
+	var e interface{ Temporary() bool }
+	return errors.As(err, &e) && e.Temporary()
 }
 
 // offer gives a connection to net/http, or closes it if that takes no more.
@@ -106,29 +130,41 @@ func (l *Lobby) offer(conn net.Conn, err error) {
 	}
 }
 
-// secure establishes TLS as net/http does.
-func (l *Lobby) secure(socket net.Conn) {
+// secure establishes TLS as net/http does, until ctx ends.
+func (l *Lobby) secure(ctx context.Context, socket net.Conn) {
+	defer func() {
+		if p := recover(); p != nil { // of whoever chooses a certificate
+			_ = socket.Close()
+			l.server.ErrorLog.Printf("http: panic serving %v: %v\n%s", socket.RemoteAddr(), p, debug.Stack())
+		}
+	}()
 	conn := tls.Server(socket, l.tls)
 	_ = conn.SetDeadline(time.Now().Add(l.begin)) //nolint:forbidigo // the network's clock, not ours
-	if err := conn.HandshakeContext(context.Background()); err != nil {
-		reason := err.Error()
-		var not tls.RecordHeaderError
-		if errors.As(err, &not) && not.Conn != nil && isHTTP(not.RecordHeader) {
-			reason = "an HTTP request was sent to a port of HTTPS"
-			_, _ = io.WriteString(not.Conn, "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nThis port speaks HTTPS: use https:// in the URL.\n")
-		}
-		l.server.ErrorLog.Printf("TLS handshake with %s: %s", socket.RemoteAddr(), reason)
-		_ = conn.Close()
-		_ = socket.Close() // where TLS leaves it open
+	if err := conn.HandshakeContext(ctx); err != nil {
+		l.refuse(ctx, conn, err)
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
 	switch conn.ConnectionState().NegotiatedProtocol {
 	case "", "http/1.1", "http/1.0":
-		l.offer(&securedGuest{guest{Conn: conn, lobby: l, socket: socket}, conn}, nil)
+		l.offer(rester{Conn: conn, socket: socket}.guest(l, serving), nil)
 	default:
 		l.offer(conn, nil)
 	}
+}
+
+// refuse ends a connection with which there is no TLS.
+func (l *Lobby) refuse(ctx context.Context, conn *tls.Conn, err error) {
+	reason := err.Error()
+	var not tls.RecordHeaderError
+	if errors.As(err, &not) && not.Conn != nil && isHTTP(not.RecordHeader) {
+		reason = "an HTTP request was sent to a port of HTTPS"
+		_, _ = io.WriteString(not.Conn, "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nThis port speaks HTTPS: use https:// in the URL.\n")
+	}
+	if ctx.Err() == nil {
+		l.server.ErrorLog.Printf("TLS handshake with %s: %s", conn.RemoteAddr(), reason)
+	}
+	_ = conn.NetConn().Close() // no goodbye: there was no TLS
 }
 
 // isHTTP reports whether what came in place of TLS is the beginning of a request.
@@ -138,116 +174,4 @@ func isHTTP(header [5]byte) bool {
 		return true
 	}
 	return false
-}
-
-// guest is a connection of HTTP/1 while net/http has it.
-type guest struct {
-	net.Conn
-	lobby  *Lobby
-	socket net.Conn // beneath TLS
-	room   int      // how much net/http reads into an empty buffer
-	idle   bool     // between two requests
-	until  time.Time
-
-	mu           sync.Mutex
-	left, closed bool
-}
-
-// securedGuest is one whose requests have come by TLS.
-type securedGuest struct {
-	guest
-	tls *tls.Conn
-}
-
-// ConnectionState tells net/http of TLS.
-func (s *securedGuest) ConnectionState() tls.ConnectionState { return s.tls.ConnectionState() }
-
-// rest is called when a request is done, and before net/http sets the deadline until
-// which it waits for the next.
-func (g *guest) rest() { g.idle = true }
-
-// SetReadDeadline implements net.Conn.
-func (g *guest) SetReadDeadline(t time.Time) error {
-	if g.idle {
-		g.until = t
-		if soon := time.Now().Add(g.lobby.after); t.IsZero() || soon.Before(t) { //nolint:forbidigo // the network's clock
-			t = soon
-		}
-	}
-	return g.Conn.SetReadDeadline(t)
-}
-
-// Read implements net.Conn. It is called by one goroutine at a time, and while the
-// connection is idle by the one that called rest.
-func (g *guest) Read(p []byte) (int, error) {
-	if g.room == 0 {
-		g.room = len(p)
-	}
-	if !g.idle {
-		return g.Conn.Read(p)
-	}
-	g.idle = false
-	n, err := g.Conn.Read(p)
-	if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-		_ = g.Conn.SetReadDeadline(g.until) // too little has come, perhaps
-		return n, err
-	}
-	// Less room than at first: some of the next request is in the buffer.
-	if len(p) == g.room && g.leave() {
-		return 0, io.EOF
-	}
-	if err := g.Conn.SetReadDeadline(g.until); err != nil {
-		return 0, err
-	}
-	return g.Conn.Read(p)
-}
-
-// leave goes to the lobby, if there is a way to wait there.
-func (g *guest) leave() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed || g.Conn.SetReadDeadline(time.Time{}) != nil {
-		return false
-	}
-	g.left = g.lobby.resting.add(g.lobby, rester{g.Conn, g.socket, g.until})
-	return g.left
-}
-
-// Close implements net.Conn. A connection that has left net/http stays open.
-func (g *guest) Close() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.left {
-		return nil
-	}
-	g.closed = true
-	return g.Conn.Close()
-}
-
-// CloseWrite is what net/http calls before it closes a connection on which more may
-// come than it reads.
-func (g *guest) CloseWrite() error {
-	if c, ok := g.Conn.(interface{ CloseWrite() error }); ok {
-		return c.CloseWrite()
-	}
-	return nil
-}
-
-// beneath returns the connection without TLS.
-func (g *guest) beneath() net.Conn { return g.socket }
-
-// rester is a connection in the lobby.
-type rester struct {
-	net.Conn
-	socket net.Conn
-	until  time.Time // zero: for ever
-}
-
-// wake gives it to net/http again.
-func (r rester) wake(l *Lobby) {
-	if conn, ok := r.Conn.(*tls.Conn); ok {
-		l.offer(&securedGuest{guest{Conn: conn, lobby: l, socket: r.socket}, conn}, nil)
-		return
-	}
-	l.offer(&guest{Conn: r.Conn, lobby: l, socket: r.socket}, nil)
 }

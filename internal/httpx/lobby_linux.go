@@ -1,10 +1,12 @@
 package httpx
 
 import (
+	"crypto/tls"
 	"errors"
 	"maps"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -33,6 +35,8 @@ const (
 	// pause until the next is a multiple.
 	seldom    = 2 * time.Second
 	seldomFor = 20
+	// goodbye is how long the end of the server waits for clients to take theirs.
+	goodbye = time.Second
 )
 
 // add takes a connection in, if it can be waited for.
@@ -76,7 +80,7 @@ func (w *resting) wait(l *Lobby) {
 	for looked := time.Now(); ; { //nolint:forbidigo // the network's clock
 		n, err := syscall.EpollWait(w.epoll, events, int(look.Milliseconds()))
 		if err != nil && !errors.Is(err, syscall.EINTR) {
-			n = 0
+			time.Sleep(look) // it has no reason to; but it must not spin
 		}
 		for _, e := range events[:max(n, 0)] {
 			if r, ok := w.take(e.Fd); ok {
@@ -106,26 +110,47 @@ func (w *resting) take(fd int32) (rester, bool) {
 
 // sweep closes those whose time is over, and reports whether it is to go on.
 func (w *resting) sweep(now time.Time) bool {
+	over, others := w.over(now)
+	hangUp(over)
+	return others
+}
+
+// over takes out those whose time is over.
+func (w *resting) over(now time.Time) (over []rester, others bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	maps.DeleteFunc(w.who, func(_ int32, r rester) bool {
-		over := w.ended || !r.until.IsZero() && r.until.Before(now)
-		if over {
-			_ = r.Close()
+		ends := !r.until.IsZero() && r.until.Before(now)
+		if ends {
+			over = append(over, r)
 		}
-		return over
+		return ends
 	})
 	if w.came >= many && w.came == w.last && now.After(w.again) {
 		w.came, w.again = 0, now.Add(time.Hour)
 		go w.giveBack()
 	}
 	w.last = w.came
-	if len(w.who) > 0 || w.came >= many {
-		return true
+	if len(w.who) > 0 || w.came >= many && !w.ended {
+		return over, true
 	}
 	_ = syscall.Close(w.epoll)
 	w.open = false
-	return false
+	return over, false
+}
+
+// hangUp closes connections. Goodbye over TLS has to be taken by the client, which may
+// let us wait for it: nobody waits for that but who asks for it.
+func hangUp(who []rester) *sync.WaitGroup {
+	var goodbyes sync.WaitGroup
+	for _, r := range who {
+		if _, ok := r.Conn.(*tls.Conn); ok {
+			goodbyes.Go(func() { _ = r.Close() })
+		} else {
+			_ = r.Close()
+		}
+	}
+	return &goodbyes
 }
 
 // giveBack collects what net/http held. Its buffers are in a sync.Pool, which lets go
@@ -143,11 +168,19 @@ func (w *resting) giveBack() {
 // end closes all of them, and takes no more.
 func (w *resting) end() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.ended = true
-	for fd, r := range w.who {
-		delete(w.who, fd)
-		_ = r.Close()
+	all := slices.Collect(maps.Values(w.who))
+	clear(w.who)
+	w.mu.Unlock()
+	said := make(chan struct{})
+	goodbyes := hangUp(all)
+	go func() {
+		goodbyes.Wait()
+		close(said)
+	}()
+	select {
+	case <-said:
+	case <-time.After(goodbye):
 	}
 }
 

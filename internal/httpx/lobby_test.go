@@ -38,6 +38,11 @@ type lodge struct {
 // newLodge starts a server that answers with the body of the request, or its path.
 func newLodge(t *testing.T, secured bool, but ...func(*http.Server)) *lodge {
 	t.Helper()
+	return newLodgeAfter(t, restSoon, secured, but...)
+}
+
+func newLodgeAfter(t *testing.T, after time.Duration, secured bool, but ...func(*http.Server)) *lodge {
+	t.Helper()
 	l := &lodge{t: t}
 	var config *tls.Config
 	if secured {
@@ -46,7 +51,7 @@ func newLodge(t *testing.T, secured bool, but ...func(*http.Server)) *lodge {
 		config = &tls.Config{Certificates: borrowed.TLS.Certificates, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
 		roots := x509.NewCertPool()
 		roots.AddCert(borrowed.Certificate())
-		l.client = &tls.Config{RootCAs: roots, ServerName: "example.com", MinVersion: tls.VersionTLS12}
+		l.client = &tls.Config{RootCAs: roots, ServerName: "example.com", MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
 	}
 	l.server = httpx.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -79,7 +84,7 @@ func newLodge(t *testing.T, secured bool, but ...func(*http.Server)) *lodge {
 	}
 	l.address = socket.Addr().String()
 	done := make(chan error, 1)
-	go func() { done <- l.server.Serve(httpx.NewLobby(socket, l.server, restSoon)) }()
+	go func() { done <- l.server.Serve(httpx.NewLobby(socket, l.server, after)) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
