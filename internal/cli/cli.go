@@ -7,7 +7,8 @@
 // nothing that a script with curl could not.
 //
 // Invariants: what a command answers goes to stdout, everything else to stderr;
-// -o json is exactly the type of package api that the server sent; a secret is
+// -o json is exactly the type of package api that the server sent, or, of a check that
+// asks no server, a type of this package; a secret is
 // never an argument, and is printed once, by the command that made it; a command
 // that takes something away asks first, or wants --yes.
 //
@@ -301,14 +302,19 @@ func buildVersion() string {
 	return info.Main.Version
 }
 
-// isTerminal reports whether there may be somebody to answer a question.
+// isTerminal reports whether there may be somebody to answer a question. The null
+// device, which cron and systemd give, is a character device as terminals are.
 func isTerminal(stdin io.Reader) bool {
 	f, ok := stdin.(*os.File)
 	if !ok {
 		return false
 	}
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }
 
 // note says something beside the answer.

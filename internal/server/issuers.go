@@ -99,7 +99,7 @@ func (s *Server) issuerStatus() []api.IssuerStatus {
 func (s *Server) shownIssuers() []portal.Issuer {
 	out := make([]portal.Issuer, len(s.issuers))
 	for n, i := range s.issuers {
-		out[n] = portal.Issuer{Name: i.Name, URL: i.URL, Environments: s.Config.Issuers[n].Environments}
+		out[n] = portal.Issuer{Name: i.Name, URL: i.URL, Environments: slices.SortedFunc(slices.Values(s.Config.Issuers[n].Environments), byUse)}
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -201,6 +202,7 @@ func (s *Server) people(scrape http.Handler) (management, developers http.Handle
 			})
 		}
 	}
+	slices.SortStableFunc(shown, func(a, b portal.Environment) int { return byUse(a.Name, b.Name) })
 	admin := adminapi.New(adminapi.Config{
 		Market: s.Market, Keys: s.rings, Usage: s.store, Refusals: s.refusals, Metrics: scrape, Explain: s.explain, Status: s.status, Healthy: s.healthy, Catalogs: s.catalogOptions(),
 		Environments: names, Now: s.Now, Logger: s.Logger,
@@ -214,6 +216,21 @@ func (s *Server) people(scrape http.Handler) (management, developers http.Handle
 		return nil, nil, err
 	}
 	return s.record("management", s.Config.Management, admin.Fail, admin), s.record("portal", s.Config.Portal, p.Fail, p.Handler()), nil
+}
+
+// byUse orders environments as developers come to them: the sandbox first, production
+// last, others between, by name.
+func byUse(a, b string) int {
+	rank := func(name string) int {
+		switch market.Environment(name) {
+		case market.Sandbox:
+			return 0
+		case market.Production:
+			return 2 //nolint:mnd // after the others
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
 }
 
 func (s *Server) record(surface string, l config.Listener, fail func(http.ResponseWriter, *http.Request, error), h http.Handler) http.Handler {
