@@ -18,7 +18,7 @@ import (
 const maxFile = 1 << 20
 
 // Load reads the file and completes it. Relative paths in it are relative to
-// its folder.
+// its folder. If it could be read, and has faults, it is returned beside them.
 func Load(file string) (*Config, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -38,7 +38,7 @@ func Load(file string) (*Config, error) {
 	}
 	c.resolve(filepath.Dir(file))
 	if err := c.Complete(); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return c, fmt.Errorf("%s: %w", file, err)
 	}
 	return c, nil
 }
@@ -82,7 +82,12 @@ func (c *Config) resolve(folder string) {
 		&c.Metrics.TLS.Certificate, &c.Metrics.TLS.Key, &c.Tracing.CA,
 		&c.Management.TLS.Certificate, &c.Management.TLS.Key, &c.Portal.TLS.Certificate, &c.Portal.TLS.Key,
 	}
-	paths = append(paths, &c.Keys.PKCS11.Module, &c.Keys.PKCS11.PIN.File, &c.ACME.CA)
+	paths = append(paths, &c.Keys.PKCS11.Module, &c.Keys.PKCS11.PIN.File, &c.ACME.CA, &c.KeySets.CA)
+	for _, t := range c.UpstreamTLS {
+		if t != nil {
+			paths = append(paths, &t.Certificate, &t.Key, &t.CA)
+		}
+	}
 	for i := range c.Keys.SealingOld {
 		paths = append(paths, &c.Keys.SealingOld[i].File)
 	}
