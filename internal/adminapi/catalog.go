@@ -1,15 +1,10 @@
 package adminapi
 
 import (
-	"archive/zip"
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport/api"
@@ -98,9 +93,12 @@ func (h *Handler) applyCatalog(w http.ResponseWriter, r *http.Request) error {
 	if err := readUpTo(w, r, &in, maxCatalogBody); err != nil {
 		return err
 	}
-	files, err := fileTree(in.Files)
+	if len(in.Files) == 0 {
+		return market.Invalid("files", "is empty: send the catalogue's files, as text by path")
+	}
+	files, err := manifest.Tree(in.Files)
 	if err != nil {
-		return err
+		return market.Invalid("files", "%v", err)
 	}
 	wanted, err := manifest.Load(files, h.Catalogs)
 	if err != nil {
@@ -144,32 +142,6 @@ func (h *Handler) applyCatalog(w http.ResponseWriter, r *http.Request) error {
 	out.Applied, out.Version = true, c.Version
 	httpx.WriteJSON(w, http.StatusOK, out)
 	return nil
-}
-
-// fileTree makes a file system of texts by path. Paths that are not clean,
-// relative and below the root are refused.
-func fileTree(texts map[string]string) (fs.FS, error) {
-	if len(texts) == 0 {
-		return nil, market.Invalid("files", "is empty: send the catalogue's files, as text by path")
-	}
-	var buf bytes.Buffer
-	archive := zip.NewWriter(&buf)
-	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		if !fs.ValidPath(name) || name == "." || strings.Contains(name, `\`) || !printing(name) {
-			return nil, market.Invalid("files", "holds a path that is not a clean relative one, such as eligibility-v3/api.yaml")
-		}
-		file, err := archive.Create(name)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := file.Write([]byte(texts[name])); err != nil {
-			return nil, err
-		}
-	}
-	if err := archive.Close(); err != nil {
-		return nil, err
-	}
-	return zip.NewReader(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
 }
 
 // faults lists what an error joins, a line each.

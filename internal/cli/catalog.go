@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,13 +14,15 @@ import (
 
 	"github.com/sallyport-dev/sallyport/api"
 	"github.com/sallyport-dev/sallyport/client"
+	"github.com/sallyport-dev/sallyport/internal/manifest"
 )
 
 func (p *Program) catalogCommand() *cobra.Command {
 	return p.noun("catalog", "The catalogue: APIs, products, mock data and pages, from files",
-		`  sallyport catalog apply ./catalog --dry-run
+		`  sallyport catalog check ./catalog
+  sallyport catalog apply ./catalog --dry-run
   sallyport catalog apply ./catalog`,
-		p.catalogApply(), p.catalogShow(), p.catalogHistory())
+		p.catalogCheck(), p.catalogApply(), p.catalogShow(), p.catalogHistory())
 }
 
 // confirmRemovals asks before a catalogue takes something away.
@@ -81,9 +84,7 @@ func (p *Program) catalogApply() *cobra.Command {
 			}
 			return nil
 		})
-	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return nil, cobra.ShellCompDirectiveFilterDirs
-	}
+	cmd.ValidArgsFunction = folders
 	cmd.Long = `Check a catalogue, say what it changes, and put it in force: all or nothing.
 
 The folder replaces the whole catalogue that is in force: what it no longer names
@@ -95,10 +96,13 @@ Operations that become callable without a token have to be meant: --allow-public
 	return cmd
 }
 
-const maxFile = 2 << 20 // as much as the server takes of one
+// folders lets a shell complete a folder.
+func folders(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}
 
 // readFolder reads a catalogue's files. Those whose name begins with a dot are
-// not part of it.
+// not part of it. The error joins a [*manifest.Problem] for each file that cannot be.
 func readFolder(dir string) (map[string]string, error) {
 	info, err := os.Stat(dir)
 	if err != nil || !info.IsDir() {
@@ -109,37 +113,45 @@ func readFolder(dir string) (map[string]string, error) {
 		return nil, err
 	}
 	files := map[string]string{}
+	var faults []error
+	fault := func(name, format string, args ...any) {
+		faults = append(faults, &manifest.Problem{File: name, Text: fmt.Sprintf(format, args...)})
+	}
 	err = fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
+		hidden := err == nil && name != "." && strings.HasPrefix(entry.Name(), ".")
 		switch {
 		case err != nil:
-			return err
-		case name != "." && strings.HasPrefix(entry.Name(), "."):
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case entry.IsDir():
-			return nil
+			fault(name, "cannot be read; check that it may be")
+		case hidden && entry.IsDir():
+			return fs.SkipDir
+		case hidden, entry.IsDir():
 		case !entry.Type().IsRegular():
-			return fmt.Errorf("%s is not a plain file", name)
+			fault(name, "is not a plain file")
+		default:
+			files[name] = readText(root, name, fault)
 		}
-		if info, err := entry.Info(); err != nil || info.Size() > maxFile {
-			return fmt.Errorf("%s is larger than %d MiB", name, maxFile>>20)
-		}
-		data, err := fs.ReadFile(root, name)
-		if err != nil {
-			return err
-		}
-		if !utf8.Valid(data) {
-			return fmt.Errorf("%s is not text", name)
-		}
-		files[name] = string(data)
 		return nil
 	})
-	if err != nil {
+	if err = errors.Join(append(faults, err)...); err != nil {
 		return nil, fmt.Errorf("read the catalogue in %s: %w", dir, err)
 	}
 	return files, nil
+}
+
+// readText reads a file of a catalogue, or says what is wrong with it.
+func readText(root fs.FS, name string, fault func(name, format string, args ...any)) string {
+	if info, err := fs.Stat(root, name); err == nil && info.Size() > manifest.MaxFile {
+		fault(name, "is larger than %d MiB", manifest.MaxFile>>20)
+		return ""
+	}
+	data, err := fs.ReadFile(root, name)
+	switch {
+	case err != nil:
+		fault(name, "cannot be read; check that it may be")
+	case !utf8.Valid(data):
+		fault(name, "is not text")
+	}
+	return string(data)
 }
 
 // elsewhere says where the catalogue is, if the folder is one of its APIs', or the one

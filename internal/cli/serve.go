@@ -52,10 +52,21 @@ func (p *Program) demoCommand() *cobra.Command {
 
 func (p *Program) serveCommand() *cobra.Command {
 	var file string
-	cmd := p.verb("serve", "Run Sallyport by a configuration file", `  sallyport serve --config /etc/sallyport/sallyport.yaml`,
+	var check bool
+	cmd := p.verb("serve", "Run Sallyport by a configuration file", `  sallyport serve --config /etc/sallyport/sallyport.yaml
+  sallyport serve --config /etc/sallyport/sallyport.yaml --check`,
 		func(cmd *cobra.Command, _ []string) error {
+			if check {
+				return p.checkConfig(file)
+			}
 			return started(p.serve(cmd.Context(), file))
 		})
+	cmd.Long = `Run Sallyport by a configuration file.
+
+With --check nothing runs: the file is read, and every key, certificate, authority
+and secret that it names. All faults are told, and the exit code is 1 if there is one.
+Nothing is written, listened at or connected to; the database is not opened.`
+	cmd.Flags().BoolVar(&check, "check", false, "say whether the configuration is good, and run nothing")
 	cmd.Flags().StringVar(&file, "config", "", "`FILE` with the configuration, see docs/config.md")
 	need(cmd, "config")
 	return cmd

@@ -3,7 +3,14 @@ package config
 import (
 	"maps"
 	"slices"
+
+	"github.com/sallyport-dev/sallyport/internal/manifest"
 )
+
+// CatalogOptions is what catalogues may refer to.
+func (c *Config) CatalogOptions() manifest.Options {
+	return manifest.Options{Vars: c.Catalog.Vars, TLS: slices.Sorted(maps.Keys(c.UpstreamTLS)), Issuers: c.IssuerNames()}
+}
 
 func (c *Config) checkUpstreamTLS(bad func(where, format string, args ...any)) {
 	for _, name := range slices.Sorted(maps.Keys(c.UpstreamTLS)) {

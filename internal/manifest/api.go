@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -25,6 +26,16 @@ type apiReader struct {
 	mock    *strictyaml.Node
 
 	publicNode *strictyaml.Node
+}
+
+// unsure notes what only the configuration of a server can tell, and reports whether
+// that is not at hand: if it is, an unknown name is a fault.
+func (r *apiReader) unsure(n *strictyaml.Node, format string, args ...any) bool {
+	if r.l.unsure == nil {
+		return false
+	}
+	r.l.unsure(Problem{File: path.Join(r.folder, manifestFile), Line: max(n.Line, 1), Text: fmt.Sprintf(format, args...)})
+	return true
 }
 
 // api reads the API in folder.

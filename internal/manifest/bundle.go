@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Bundle packs the files of a catalogue into a zip. The same files give the
@@ -47,6 +49,31 @@ func Bundle(fsys fs.FS) (bundle []byte, sha string, err error) {
 	sum := sha256.Sum256(buffer.Bytes())
 	return buffer.Bytes(), hex.EncodeToString(sum[:]), nil
 }
+
+// Tree makes a file system of texts by path. Paths that are not clean, relative and
+// below the root are refused.
+func Tree(texts map[string]string) (fs.FS, error) {
+	var buf bytes.Buffer
+	archive := zip.NewWriter(&buf)
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		if !fs.ValidPath(name) || name == "." || strings.Contains(name, `\`) || strings.ContainsFunc(name, unprinted) {
+			return nil, errors.New("holds a path that is not a clean relative one, such as eligibility-v3/api.yaml")
+		}
+		file, err := archive.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store}) // it is read at once
+		if err == nil {
+			_, err = io.WriteString(file, texts[name])
+		}
+		if err != nil {
+			return nil, fmt.Errorf("packing %s: %w", printable(name), err)
+		}
+	}
+	if err := archive.Close(); err != nil {
+		return nil, fmt.Errorf("packing the catalogue: %w", err)
+	}
+	return zip.NewReader(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
+}
+
+func unprinted(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }
 
 // Open unpacks a bundle, which may come from anybody: only plain files with
 // plain relative names, each once, within the limits as they really unpack,

@@ -33,6 +33,9 @@ type Options struct {
 	Vars    map[string]string // values for ${NAME} in the URLs of upstreams
 	TLS     []string          // the names that upstreams may say for tls
 	Issuers []string          // the names of the issuers that there are beside our own
+	// Unsure takes the names for TLS and issuers that TLS and Issuers do not have, where
+	// the configuration is not at hand; nil: they are faults.
+	Unsure func(Problem)
 	// Documents are remembered from one catalogue to the next; nil: none is.
 	Documents *Documents
 }
@@ -40,19 +43,24 @@ type Options struct {
 // Problem is one thing that is wrong with a catalogue.
 type Problem struct {
 	File string
-	Line int
+	Line int    // 0: of the file as such
 	Text string // what is wrong; what is allowed
 }
 
 // Error implements error.
-func (p *Problem) Error() string { return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text) }
+func (p *Problem) Error() string {
+	if p.Line == 0 {
+		return p.File + ": " + p.Text
+	}
+	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
+}
 
 // Load reads the catalogue in fsys. The error joins a [*Problem] for everything
 // that is wrong; its text is a line for each.
 func Load(fsys fs.FS, options Options) (*Catalog, error) {
 	options.Documents.begin()
 	l := &loader{
-		documents: options.Documents, vars: options.Vars, tls: options.TLS, issuers: append([]string{OwnIssuer}, options.Issuers...),
+		documents: options.Documents, vars: options.Vars, tls: options.TLS, unsure: options.Unsure, issuers: append([]string{OwnIssuer}, options.Issuers...),
 		files: make(map[string][]byte), catalog: &Catalog{},
 	}
 	l.read(fsys)
@@ -79,6 +87,7 @@ type loader struct {
 	vars      map[string]string
 	tls       []string
 	issuers   []string
+	unsure    func(Problem) // nil: names that are not known are faults
 	files     map[string][]byte
 	catalog   *Catalog
 	problems  []*Problem

@@ -51,7 +51,8 @@ func (r *apiReader) issuers(n *strictyaml.Node) {
 	var names []string
 	r.Texts("issuers", &names)(n)
 	for _, item := range n.Items {
-		if item.Kind == strictyaml.Text && !slices.Contains(r.l.issuers, item.Scalar) {
+		if item.Kind == strictyaml.Text && !slices.Contains(r.l.issuers, item.Scalar) &&
+			!r.unsure(item, "issuers names %q: the configuration of the server has to have an issuer of that name", item.Scalar) {
 			r.Problem(item, "there is no issuer %q in the configuration; there are: %s", item.Scalar, joined(r.l.issuers))
 		}
 	}

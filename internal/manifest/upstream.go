@@ -128,6 +128,9 @@ func (r *apiReader) spoken(n *strictyaml.Node, u Upstream) {
 func (r *apiReader) tlsName(n *strictyaml.Node) string {
 	var name string
 	if r.Text("tls", &name)(n); name != "" && !slices.Contains(r.l.tls, name) {
+		if r.unsure(n, "tls is %q: the configuration of the server has to have upstream_tls of that name", name) {
+			return name
+		}
 		known := slices.Sorted(slices.Values(r.l.tls))
 		r.Problem(n, "tls is %q, and upstream_tls of the configuration has no such name; there are: %s", name, joined(known))
 	}

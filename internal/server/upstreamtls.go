@@ -71,10 +71,9 @@ func (u upstreamTLS) config(name string) *tls.Config {
 
 // catalogOptions is what catalogues may refer to.
 func (s *Server) catalogOptions() manifest.Options {
-	return manifest.Options{
-		Vars: s.Config.Catalog.Vars, TLS: slices.Sorted(maps.Keys(s.Config.UpstreamTLS)), Issuers: s.Config.IssuerNames(),
-		Documents: &s.documents,
-	}
+	o := s.Config.CatalogOptions()
+	o.Documents = &s.documents
+	return o
 }
 
 // renewUpstreamTLS takes up certificates and authorities that were renewed.

@@ -1,0 +1,230 @@
+package e2e_test
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/catalog"
+	"github.com/sallyport-dev/sallyport/internal/cli"
+	"github.com/sallyport-dev/sallyport/internal/localca"
+)
+
+func put(t *testing.T, file, text string) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// found is what the checks answer in JSON.
+type found struct {
+	Good          bool
+	APIs          int
+	Faults, Notes []fault
+}
+
+type fault struct {
+	File   string
+	Line   int
+	Detail string
+}
+
+func check(t *testing.T, env map[string]string, args ...string) (code int, out found) {
+	t.Helper()
+	code, stdout, stderr := sallyport(t, env, append(args, "-o", "json")...)
+	if err := json.Unmarshal([]byte(stdout), &out); err != nil {
+		t.Fatalf("%v: %d %q %s", err, code, stdout, stderr)
+	}
+	return code, out
+}
+
+func TestACatalogueIsCheckedWithoutAServer(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, catalog.Files); err != nil {
+		t.Fatal(err)
+	}
+	code, out := check(t, nil, "catalog", "check", dir)
+	if code != 1 || out.Good || !slices.ContainsFunc(out.Faults, func(f fault) bool {
+		return f.Line > 1 && strings.Contains(f.Detail, "${DEMO_UPSTREAM} has no value")
+	}) {
+		t.Errorf("without the variable: %d %+v", code, out)
+	}
+	if _, _, stderr := sallyport(t, nil, "catalog", "check", dir); !strings.Contains(stderr, "hint: values of variables: --var NAME=VALUE") {
+		t.Errorf("what to do about a variable: %s", stderr)
+	}
+	env := map[string]string{"DEMO_UPSTREAM": "https://upstream.example.com"}
+	if code, out = check(t, env, "catalog", "check", dir); code != 0 || !out.Good || out.APIs != 3 || len(out.Faults)+len(out.Notes) != 0 {
+		t.Errorf("with it in the environment: %d %+v", code, out)
+	}
+	if code, stdout, stderr := sallyport(t, nil, "catalog", "check", dir, "--var", "DEMO_UPSTREAM=https://upstream.example.com"); code != 0 || stdout != "" || !strings.Contains(stderr, "the catalogue is good: 3 APIs") {
+		t.Errorf("with it on the command line: %d %q %s", code, stdout, stderr)
+	}
+	if code, _, stderr := sallyport(t, env, "catalog", "check", dir, "--var", "DEMO_UPSTREAM"); code != 2 || !strings.Contains(stderr, "NAME=VALUE") {
+		t.Errorf("a variable without a value: %d %s", code, stderr)
+	}
+
+	put(t, filepath.Join(dir, "own-v1", "manifest.yaml"), `title: Own
+base_path: /own/v1
+products: [MN_Product_Eligibility_v3]
+upstreams:
+  sandbox: {url: "https://own.example.com", tls: inner}
+request:
+  issuers: [own, partner]
+`)
+	code, out = check(t, env, "catalog", "check", dir)
+	if code != 0 || len(out.Notes) != 2 || out.Notes[0].Line != 5 || !strings.Contains(out.Notes[0].Detail, "upstream_tls") || !strings.Contains(out.Notes[1].Detail, `"partner"`) {
+		t.Errorf("what only a configuration tells: %d %+v", code, out)
+	}
+	file := filepath.Join(t.TempDir(), "sallyport.yaml")
+	put(t, file, "catalog: {vars: {DEMO_UPSTREAM: \"https://upstream.example.com\"}}\nupstream_tls: {inner: {server_name: own.example.com}}\n")
+	code, out = check(t, nil, "catalog", "check", dir, "--config", file)
+	if code != 1 || len(out.Faults) != 1 || len(out.Notes) != 0 || out.Faults[0].File != filepath.Join(dir, "own-v1", "manifest.yaml") || out.Faults[0].Line != 7 {
+		t.Errorf("with the configuration: %d %+v", code, out)
+	}
+
+	put(t, filepath.Join(dir, "own-v1", "picture.yaml"), "\xff\xfe")
+	put(t, filepath.Join(dir, "own-v1", "other.yaml"), "\xff")
+	code, stdout, stderr := sallyport(t, env, "catalog", "check", dir)
+	if code != 1 || strings.Count(stdout, "is not text\n") != 2 || !strings.Contains(stderr, "the catalogue has 2 faults") {
+		t.Errorf("files that are no text: %d %q %s", code, stdout, stderr)
+	}
+}
+
+func TestAConfigurationIsCheckedAndNothingIsDone(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	env := map[string]string{}
+	put(t, at("sealing.key"), strings.Repeat("0123456789abcdef", 4)+"\n")
+	put(t, at("hashing.key"), strings.Repeat("fedcba9876543210", 4)+"\n")
+	good := `data: data
+keys: {sealing: {file: sealing.key}, hashing: {file: hashing.key}}
+upstream_tls: {inner: {ca: tls/ca.pem}}
+key_sets: {ca: tls/ca.pem}
+environments:
+  sandbox: {tls: {certificate: tls/cert.pem, key: tls/key.pem}}
+`
+	certify(t, dir, time.Now())
+	put(t, at("sallyport.yaml"), good)
+	before := entries(t, dir)
+	code, stdout, stderr := sallyport(t, env, "serve", "--check", "--config", at("sallyport.yaml"))
+	if code != 0 || stdout != "" || !strings.Contains(stderr, "the configuration is good") || !strings.Contains(stderr, "note: data: there is no folder") {
+		t.Errorf("a good one: %d %q %s", code, stdout, stderr)
+	}
+	if after := entries(t, dir); !slices.Equal(before, after) {
+		t.Errorf("something was written: %v, was %v", after, before)
+	}
+
+	put(t, at("bad.yaml"), `data: sallyport.yaml
+keys: {sealing: {file: none.key}, hashing: {env: HASHING}}
+database: {postgres: {env: DSN}}
+log: {level: loud}
+upstream_tls: {inner: {ca: sealing.key}}
+tracing: {otlp: "https://collector.example.com", headers: {Authorization: {file: none.token}}}
+catalog: {vars: {billing: "https://billing.example.com", EMPTY: ""}}
+issuers: [{name: partner, issuer: "https://sandbox.example.com", audiences: [us], environments: [sandbox], client_claim: azp, client: any}]
+environments:
+  sandbox: {url: "https://sandbox.example.com", mtls: {listen: "127.0.0.1:0", client_ca: [none.pem]}, tls: {certificate: tls/cert.pem, key: hashing.key}}
+`)
+	code, out := check(t, env, "serve", "--check", "--config", at("bad.yaml"))
+	var faults strings.Builder
+	for _, f := range out.Faults {
+		faults.WriteString(f.Detail + "\n")
+	}
+	for _, want := range []string{
+		"log.level: must be", "data: the data folder", "keys.sealing: there is no file " + at("none.key"), "keys.hashing: the environment variable HASHING",
+		"database.postgres: the environment variable DSN", "upstream_tls.inner.ca: " + at("sealing.key") + " holds no certificate", "tracing.headers.Authorization: ",
+		`catalog.vars: no manifest can name "billing"`, "catalog.vars.EMPTY: is empty", "issuers[0].issuer: is our own, of sandbox",
+		"environments.sandbox.mtls.client_ca: ", "environments.sandbox.tls: read the certificate",
+	} {
+		if !strings.Contains(faults.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, faults.String())
+		}
+	}
+	if code != 1 || out.Good {
+		t.Errorf("got %d %v", code, out.Good)
+	}
+
+	certify(t, dir, time.Now().AddDate(-20, 0, 0))
+	if code, stdout, _ := sallyport(t, env, "serve", "--check", "--config", at("sallyport.yaml")); code != 1 || !strings.Contains(stdout, "environments.sandbox.tls: the certificate "+at("tls/cert.pem")+" has expired") {
+		t.Errorf("an expired certificate: %d %s", code, stdout)
+	}
+	put(t, at("sallyport.yaml"), "nonsense: true\n")
+	if code, _, stderr := sallyport(t, env, "serve", "--check", "--config", at("sallyport.yaml")); code != 1 || !strings.Contains(stderr, "there is no setting nonsense here") {
+		t.Errorf("no such setting: %d %s", code, stderr)
+	}
+}
+
+// certify writes an authority, and a certificate of it that was made then, below dir.
+func certify(t *testing.T, dir string, then time.Time) {
+	t.Helper()
+	folder := t.TempDir()
+	ca, err := localca.Open(folder, func() time.Time { return then })
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := ca.Issue([]string{"localhost"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(ca.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(dir, "tls/ca.pem"), string(text))
+	put(t, filepath.Join(dir, "tls/cert.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})))
+	put(t, filepath.Join(dir, "tls/key.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+}
+
+// entries lists all files below dir.
+func entries(t *testing.T, dir string) (all []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
+		all = append(all, name)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// What cron and systemd give for an input answers nothing.
+func TestTheNullDeviceIsNoTerminal(t *testing.T) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = null.Close() }()
+	var stdout, stderr bytes.Buffer
+	args := []string{"reset-keys", "--config", filepath.Join(t.TempDir(), "sallyport.yaml"), "--hashing"}
+	put(t, args[2], "{}\n")
+	code := cli.Run(t.Context(), args, func(string) string { return "" }, null, &stdout, &stderr)
+	if code != 2 || strings.Contains(stderr.String(), "[y/N]") || !strings.Contains(stderr.String(), "there is no terminal to ask at") {
+		t.Errorf("exit %d: %s", code, stderr.String())
+	}
+}
+
+func TestThePortalShowsTheSandboxFirst(t *testing.T) {
+	s := start(t)
+	for _, page := range []string{"/", "/apis/eligibility-v3"} {
+		body := string(s.do("GET", s.Portal+page, nil, "").body)
+		sandbox, production := strings.Index(body, s.Environments["sandbox"].URL), strings.Index(body, s.Environments["production"].URL)
+		if sandbox < 0 || production < sandbox {
+			t.Errorf("%s: sandbox at %d, production at %d", page, sandbox, production)
+		}
+	}
+}
