@@ -185,6 +185,7 @@ func (h *Handler) routes() []route {
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
+	httpx.Place(r.Context(), h.place(r))
 	if r.URL.Path == "/healthz" || r.URL.Path == "/v1/openapi.yaml" {
 		h.dispatch(h.public, w, r)
 		return

@@ -213,6 +213,7 @@ func (s Shutdown) FinishLimit() time.Duration { return s.Finish.Or(defaultFinish
 type Log struct {
 	File  string `yaml:"file" doc:"File to append to, as JSON lines. Default: standard error."`
 	Level string `yaml:"level" doc:"debug, info, warn or error. Default: info."`
+	Paths bool   `yaml:"paths" doc:"Write paths as they were sent, with what they are about: member ids, tax numbers, names. For debugging, as long as it takes; who reads the log then reads health data. Default: false; the operation's template alone."`
 }
 
 // Duration is a time.Duration that is written as 90s, 20m, 1h30m.

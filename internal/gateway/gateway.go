@@ -157,6 +157,7 @@ type call struct {
 	began time.Time
 
 	path      string // canonical, decoded
+	place     string // where it went, without what may be about somebody; "": not known yet
 	api       *manifest.API
 	resources []string     // what a token for this API may name (RFC 8707)
 	target    *target      // where it is answered live; nil: nowhere
@@ -246,6 +247,7 @@ func (g *Gateway) finish(c *call) {
 		}
 		attrs = append(attrs, slog.String("source", c.source.String()))
 	}
+	httpx.Place(c.r.Context(), c.place)
 	now := g.Now()
 	g.Meter.Count(key, now, now.Sub(c.began))
 	httpx.Note(c.r.Context(), attrs...)

@@ -34,11 +34,13 @@ func (g *Gateway) Metadata(w http.ResponseWriter, r *http.Request) {
 		g.Fail(w, r, &refusal{status: http.StatusMethodNotAllowed, code: codeMethod, detail: "Use GET here", allow: "GET, HEAD"})
 		return
 	}
+	httpx.Place(r.Context(), MetadataPath+"/*")
 	about, known := g.describe(g.base(r), strings.TrimPrefix(r.URL.Path, MetadataPath))
 	if !known || r.URL.RawPath != "" {
 		g.Fail(w, r, g.noAPI())
 		return
 	}
+	httpx.Place(r.Context(), r.URL.Path) // an API's own
 	h := w.Header()
 	h["Cache-Control"] = []string{"public, max-age=300"}
 	h["Access-Control-Allow-Origin"] = []string{"*"}

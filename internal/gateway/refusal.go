@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/httpx"
@@ -190,7 +189,7 @@ func unavailable(reason string) *refusal {
 // keep remembers the refusal for whoever may ask why, by its trace id.
 func (g *Gateway) keep(c *call, ref *refusal, trace string) {
 	kept := usage.Refusal{
-		Trace: trace, At: g.Now(), Environment: g.Environment, Surface: c.surface(), Method: httpx.Redact(c.r.Method), Path: c.place(),
+		Trace: trace, At: g.Now(), Environment: g.Environment, Surface: c.surface(), Method: httpx.Redact(c.r.Method), Path: c.place,
 		Status: ref.status, Code: ref.code, Reason: ref.reason, Next: ref.next, Parameter: httpx.Redact(ref.field), Skew: ref.skew,
 	}
 	if kept.Parameter == "" {
@@ -210,35 +209,6 @@ func (g *Gateway) keep(c *call, ref *refusal, trace string) {
 		}
 	}
 	g.Refusals.Add(kept)
-}
-
-// place is where a call went, without what may be about a person: the operation's
-// template if there is one. Of a path that matched none the base path of its API is
-// shown, and of the rest what can only be a name: letters, or a version.
-func (c *call) place() string {
-	base, rest := "", c.path
-	if c.api != nil {
-		base, rest = c.api.BasePath, strings.TrimPrefix(c.path, c.api.BasePath)
-	}
-	if c.operation != nil {
-		return base + c.operation.Template
-	}
-	segments := strings.Split(rest, "/")
-	for i, segment := range segments {
-		if !plainWord(segment) {
-			segments[i] = "{…}"
-		}
-	}
-	return base + httpx.Redact(strings.Join(segments, "/"))
-}
-
-// plainWord reports whether a segment is a word of lower case letters, as those of
-// documents are, or a version.
-func plainWord(segment string) bool {
-	if len(segment) > 1 && segment[0] == 'v' && strings.Trim(segment[1:], "0123456789") == "" {
-		return true
-	}
-	return strings.Trim(segment, "abcdefghijklmnopqrstuvwxyz-") == ""
 }
 
 // surface is what a refusal is told of: a call, or a call that passed all the same.

@@ -4,14 +4,17 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/limit"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
+	"github.com/sallyport-dev/sallyport/internal/openapi"
 )
 
 // table is a catalogue as it is matched: it is built whole, swapped in whole,
 // and never changed.
 type table struct {
 	routes map[string]*route // by base path
+	words  map[string]bool   // segments of base paths and templates, without parameters
 }
 
 // route is an API, and where it is answered live.
@@ -20,19 +23,42 @@ type route struct {
 	resources []string     // the API's identifiers (RFC 8707), by every URL of the gateway
 	target    *target      // nil: nowhere in this environment
 	rate      *limit.Limit // of an app; nil: none
+	places    map[*openapi.Operation]string
+	elsewhere string // the place of a call to the API that its document does not list
 }
 
 // SetCatalog makes the gateway route by catalog from the next call on. Calls
 // under way go on by the one they began with.
 func (g *Gateway) SetCatalog(catalog *manifest.Catalog) {
-	t := &table{routes: make(map[string]*route, len(catalog.APIs))}
+	t := &table{routes: make(map[string]*route, len(catalog.APIs)), words: map[string]bool{"oauth2": true, "token": true}}
 	for _, api := range catalog.APIs {
-		t.routes[api.BasePath] = &route{api, g.identifiers(api.BasePath), g.proxy.target(api), apiLimit(api)}
+		r := &route{
+			api: api, resources: g.identifiers(api.BasePath), target: g.proxy.target(api), rate: apiLimit(api),
+			places: make(map[*openapi.Operation]string, len(api.Document.Operations)), elsewhere: api.BasePath + g.other.Template,
+		}
+		t.learn(api.BasePath)
+		for _, op := range api.Document.Operations {
+			r.places[op] = api.BasePath + op.Template
+			t.learn(op.Template)
+		}
+		t.routes[api.BasePath] = r
 	}
 	g.table.Store(t)
 	g.proxy.forget(t)
 	g.proxy.probes.follow(t)
 }
+
+// learn adds the words of a base path or a template.
+func (t *table) learn(path string) {
+	for word := range strings.SplitSeq(path, "/") {
+		if !strings.ContainsAny(word, "{}") {
+			t.words[word] = true
+		}
+	}
+}
+
+// knows reports whether a segment is a word of the catalogue.
+func (t *table) knows(word string) bool { return t.words[word] }
 
 // route returns the route with the longest base path that path is under. It
 // costs one look-up per segment, however many APIs there are.
@@ -51,11 +77,13 @@ func (t *table) route(path string) *route {
 
 // match finds the API and its operation.
 func (g *Gateway) match(c *call) error {
-	found := g.table.Load().route(c.path)
+	t := g.table.Load()
+	found := t.route(c.path)
 	if found == nil {
+		c.place = httpx.Shape(c.path, t.knows)
 		return g.noAPI()
 	}
-	c.api, c.resources, c.target, c.rate = found.api, found.resources, found.target, found.rate
+	c.api, c.resources, c.target, c.rate, c.place = found.api, found.resources, found.target, found.rate, found.elsewhere
 	rest := strings.TrimPrefix(c.path, c.api.BasePath)
 	operation, params, allowed, ok := c.api.Document.Match(c.r.Method, rest)
 	if !ok && c.api.Request.Unlisted == manifest.PassUnlisted {
@@ -71,6 +99,9 @@ func (g *Gateway) match(c *call) error {
 		return g.noOperation(c.api)
 	}
 	c.operation, c.params = operation, params
+	if operation != g.other {
+		c.place = found.places[operation]
+	}
 	c.public = c.api.IsPublic(operation)
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 type entry struct {
 	context.Context //nolint:containedctx // it is the context, with itself in it
 	trace           string
+	place           string // see Place; "": not said
 	began           time.Time
 	span            *tracing.Span // nil: not recorded
 	writer          statusWriter
@@ -49,12 +50,14 @@ type Recording struct {
 	Served  *Served         // counts them; nil: nothing does
 	Tracer  *tracing.Tracer // records some of them; nil: none
 	Stall   time.Duration   // how long an answer may wait for its reader; 0: a minute
+	Paths   bool            // record paths as they were sent, whomever they are about
 	// Fail answers a request whose handler panicked before it wrote.
 	Fail func(w http.ResponseWriter, r *http.Request, err error)
 }
 
 // Record gives each request a trace id and an access record, and logs the
-// record when it is done. It never logs a header, a query or a body.
+// record when it is done. It never logs a header, a query or a body, and of a path
+// only its place, unless it is told to.
 func Record(next http.Handler, rec Recording) http.Handler {
 	rec.Trace.Answer = http.CanonicalHeaderKey(rec.Trace.Answer)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -137,7 +140,7 @@ func (rec *Recording) log(r *http.Request, e *entry) {
 		slog.String("surface", rec.Surface),
 		slog.String("trace_id", e.trace),
 		slog.String("method", Redact(r.Method)),
-		slog.String("path", Redact(r.URL.Path)),
+		slog.String("path", rec.path(r, e)),
 		slog.Int("status", status),
 		slog.Int64("bytes", e.writer.written),
 		slog.Int64("took_us", took.Microseconds()),
@@ -152,6 +155,17 @@ func (rec *Recording) log(r *http.Request, e *entry) {
 		record.AddAttrs(e.attrs...)
 	}
 	_ = handler.Handle(e, record) // there is nobody to tell
+}
+
+// path is what the record says of the path.
+func (rec *Recording) path(r *http.Request, e *entry) string {
+	switch {
+	case rec.Paths:
+		return Redact(r.URL.Path)
+	case e.place != "":
+		return e.place
+	}
+	return Shape(r.URL.Path, nil)
 }
 
 // Note adds facts to the request's access record. They must hold no secret, no

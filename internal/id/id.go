@@ -5,6 +5,7 @@ package id
 
 import (
 	"crypto/rand"
+	"slices"
 	"strings"
 )
 
@@ -46,6 +47,13 @@ func NewNode() Node { return Node("node_" + random()) }
 // shape that deployed clients already store.
 func NewClientID() string {
 	return (random() + random())[:32]
+}
+
+// IsOurs reports whether s is written like one of the identifiers of this package.
+func IsOurs(s string) bool {
+	kind, rest, ok := strings.Cut(s, "_")
+	return ok && slices.Contains([]string{"org", "app", "cred", "sub", "op", "node"}, kind) &&
+		len(rest) == 26 && strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz234567") == ""
 }
 
 // random is 26 lower-case base32 characters, 130 bits.

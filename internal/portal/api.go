@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/manifest"
 	"github.com/sallyport-dev/sallyport/internal/market"
 	"github.com/sallyport-dev/sallyport/internal/openapi"
@@ -82,6 +83,7 @@ func (p *Portal) api(w http.ResponseWriter, r *http.Request) error {
 	if api == nil {
 		return notFound("API")
 	}
+	httpx.Place(r.Context(), r.URL.Path) // a name of the catalogue
 	view, err := p.apiView(api)
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"net/http"
 	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/httpx"
 )
 
 // openAPI serves /apis/{name}/openapi.json, to be kept and asked for again by
@@ -15,6 +17,7 @@ func (p *Portal) openAPI(w http.ResponseWriter, r *http.Request) error {
 	if api == nil {
 		return notFound("API")
 	}
+	httpx.Place(r.Context(), r.URL.Path) // a name of the catalogue
 	if api.Source == nil {
 		return notFound("OpenAPI document of this API")
 	}

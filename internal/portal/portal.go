@@ -146,6 +146,9 @@ func (p *Portal) Handler() http.Handler {
 	none := httpx.Handle(onlyGet(p.nothing), p.Fail)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.guard(w.Header())
+		if _, pattern := mux.Handler(r); pattern != "/" {
+			httpx.Place(r.Context(), strings.TrimSuffix(pattern, "{$}"))
+		}
 		// The mux would redirect to what it takes a path for, or answer in a text of its own.
 		if at := r.URL.EscapedPath(); r.Method == http.MethodConnect || at == "" || at[0] != '/' || path.Clean(at) != at {
 			none.ServeHTTP(w, r)

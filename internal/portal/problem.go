@@ -3,6 +3,7 @@ package portal
 import (
 	"net/http"
 
+	"github.com/sallyport-dev/sallyport/internal/httpx"
 	"github.com/sallyport-dev/sallyport/internal/problem"
 )
 
@@ -27,6 +28,7 @@ func (p *Portal) problem(w http.ResponseWriter, r *http.Request) error {
 	if len(found) == 0 {
 		return notFound("error code")
 	}
+	httpx.Place(r.Context(), r.URL.Path) // a code of ours
 	for _, pr := range found {
 		view.Cases = append(view.Cases, problemCase{Problem: pr, Where: surfaceTitle(pr.Surface), Many: len(found) > 1})
 	}

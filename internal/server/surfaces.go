@@ -181,6 +181,7 @@ func (s *Server) environmentHandler(e *environment) http.Handler {
 			return
 		}
 		if h := routes[r.URL.Path]; h != nil && r.URL.RawPath == "" {
+			httpx.Place(r.Context(), r.URL.Path) // ours
 			h.ServeHTTP(w, r)
 			return
 		}
@@ -235,7 +236,7 @@ func byUse(a, b string) int {
 
 func (s *Server) record(surface string, l config.Listener, fail func(http.ResponseWriter, *http.Request, error), h http.Handler) http.Handler {
 	return httpx.Record(h, httpx.Recording{
-		Logger: s.Logger, Surface: surface, Now: s.Now, Fail: fail, Proxies: l.Proxies(), Served: s.servedAt(surface), Tracer: s.tracer, Stall: s.Pace.Stall,
+		Logger: s.Logger, Surface: surface, Now: s.Now, Fail: fail, Proxies: l.Proxies(), Served: s.servedAt(surface), Tracer: s.tracer, Stall: s.Pace.Stall, Paths: s.Config.Log.Paths,
 		Trace: httpx.TraceHeaders{Accept: s.Config.Headers.TraceAccept, Answer: s.Config.Headers.Trace},
 	})
 }

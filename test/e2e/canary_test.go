@@ -86,6 +86,7 @@ func TestNoSecretIsWrittenAnywhere(t *testing.T) {
 		}
 	}
 	p.exercise(t, found)
+	p.nameMembers(found)
 
 	t.Run("in the metrics", func(t *testing.T) {
 		text, err := p.operator().Metrics(t.Context())
@@ -286,6 +287,31 @@ func (p *process) misplaceSecrets(t *testing.T, e *environment) {
 	p.call(c, e.ClientSecret, nil)
 	p.call(c, "", basic(e.ClientID, e.ClientSecret))
 	p.call(c, "", map[string]string{"client_id": e.ClientID, "client_secret": e.ClientSecret})
+}
+
+// nameMembers calls about people: by path, query, header and body, at paths that there
+// are and at others.
+func (p *process) nameMembers(found canaries) {
+	const member = "M4711-canary"
+	found[member], found["MNOP-smith"] = "a member's id", "a member's name"
+	for _, e := range p.Environments {
+		token := p.token(e)
+		for _, c := range e.Calls {
+			for _, path := range []string{"/" + member, "/members/" + member, "?member=" + member, "/members/MNOP-smith?x=" + member} {
+				other := c
+				other.URL += path
+				p.call(other, token, nil)
+				p.call(other, "", map[string]string{"X-Member": member, "Cookie": "m=" + member, "User-Agent": member})
+				other.Method = "DELETE"
+				p.call(other, token, nil)
+			}
+			p.call(apiCall{Method: c.Method, URL: c.URL, Headers: c.Headers, Body: `{"member":"` + member + `","` + member + `":1}`}, token, nil)
+		}
+		for _, at := range []string{e.URL, e.URL + "/oauth2/token", e.URL + "/.well-known/oauth-protected-resource", p.Operator.URL, p.Operator.URL + "/v1/apps", p.Portal, p.Portal + "/apis"} {
+			p.do("GET", at+"/"+member, map[string]string{"Authorization": "Bearer " + p.Operator.Token}, "")
+			p.do("POST", at+"/claims/"+member+"/MNOP-smith", nil, "{}")
+		}
+	}
 }
 
 // misplaceToken sends an access token in every wrong way.
