@@ -392,6 +392,21 @@ func (s *Server) spend(ctx context.Context, clientID string, a *assertion, key [
 
 var errUnspent = errors.New("authserver: spend an assertion")
 
+// quoteName quotes what is sent for a name of ours, unless it has the look of somebody's
+// number: it is told to find a name that is mistyped, and kept.
+func quoteName(text string) string {
+	digits := 0
+	for i := range len(text) {
+		if '0' <= text[i] && text[i] <= '9' {
+			digits++
+		}
+	}
+	if digits > 2 {
+		return "what was sent"
+	}
+	return quote(text)
+}
+
 // quote writes a stranger's text into a reason: short, printable, and without what
 // could be a secret.
 func quote(text string) string {

@@ -59,6 +59,17 @@ func TestAStrangersTextIsQuotedShort(t *testing.T) {
 	}
 }
 
+func TestWhatHasTheLookOfANumberIsNotQuotedAsAName(t *testing.T) {
+	for text, want := range map[string]string{
+		"password": `"password"`, "MN_Product_Eligibility_v3": `"MN_Product_Eligibility_v3"`, "oauth2 v1": `"oauth2 v1"`,
+		"M123": "what was sent", "123-45-6789": "what was sent",
+	} {
+		if got := quoteName(text); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 // A key is parsed once, whoever asks.
 func TestParsedKeysAreRemembered(t *testing.T) {
 	a, err := newAssertions()

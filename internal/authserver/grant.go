@@ -112,7 +112,7 @@ func (s *Server) whyNotScope(c caller, wanted, got []string) string {
 		switch {
 		case slices.Contains(got, name):
 		case !slices.ContainsFunc(s.Model.Products(), func(p market.Product) bool { return p.Name == name }):
-			return "no product is called " + quote(name) + ", the case of letters counts"
+			return "no product is called " + quoteName(name) + ", the case of letters counts"
 		case !c.App.Takes(name):
 			return "the app does not have the product " + quote(name)
 		default:

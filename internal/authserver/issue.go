@@ -159,7 +159,7 @@ func (q *request) checkGrant(p Profile) error {
 	}
 	return &refusal{
 		status: http.StatusBadRequest, code: oauth.UnsupportedGrantType, parameter: "grant_type", say: "The only grant type here is client_credentials",
-		reason: "the grant_type is " + quote(q.grantType), next: "send grant_type=client_credentials, spelled so: tokens here are for apps, not for users",
+		reason: "the grant_type is " + quoteName(q.grantType), next: "send grant_type=client_credentials, spelled so: tokens here are for apps, not for users",
 	}
 }
 
