@@ -6,9 +6,9 @@
 //
 // Invariants: lines keep their order and are written whole; what is pending is
 // bounded. While lines are taken at all, whoever logs more than can be taken waits.
-// Once nothing was taken for a while, lines are lost, and counted, and the loss is
-// told when lines are taken again: a log that nobody reads must not stop what it
-// tells of. What a crash loses is the lines of the last few milliseconds.
+// Once nothing was taken for a while, or if it cannot be, lines are lost, and counted,
+// and the loss is told when lines are taken again: a log that nobody reads must not stop
+// what it tells of. What a crash loses is the lines of the last few milliseconds.
 //
 // It knows nothing of levels or formats, and does not rotate files.
 package loglines
@@ -30,6 +30,8 @@ const (
 	Patience = time.Second
 	// Room is how many bytes may be pending.
 	Room = 4 << 20
+	// reserve is for the line that tells of those that found no room.
+	reserve = 64 << 10
 )
 
 // Writer is an io.Writer of lines. Create it with [New].
@@ -40,8 +42,12 @@ type Writer struct {
 	mu      sync.Mutex
 	room    sync.Cond
 	pending []byte
+	turn    int  // of writing: each write has one, and each pause
 	stuck   bool // the write under way takes longer than Patience
+	telling bool // nobody waits, for it might be whoever tells
 	lost    int  // lines
+	told    int  // of them by a line that is pending
+	ending  bool
 	closed  bool
 
 	wake    chan struct{}
@@ -51,8 +57,8 @@ type Writer struct {
 }
 
 // New returns a Writer to an io.Writer. Each Write it is given must be one line, with
-// its end. Tell is called when lines were lost, and may write; it is called by one
-// goroutine, one call at a time.
+// its end. Tell is called when lines were lost and others are taken again, and writes a
+// line that says so; it is called by one goroutine, one call at a time.
 func New(to io.Writer, tell func(lost int)) *Writer {
 	w := &Writer{to: to, tell: tell, wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
 	w.room.L = &w.mu
@@ -76,7 +82,7 @@ func JSON(to io.Writer, level slog.Leveler) (*slog.Logger, *Writer) {
 func (w *Writer) Write(line []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for !w.fits(line) && !w.stuck && !w.closed {
+	for !w.fits(line) && !w.stuck && !w.telling && !w.closed {
 		w.room.Wait()
 	}
 	switch {
@@ -98,20 +104,23 @@ var errClosed = errors.New("the log is closed")
 
 // fits reports whether there is room for line; alone, it always fits.
 func (w *Writer) fits(line []byte) bool {
-	return len(w.pending) == 0 || len(w.pending)+len(line) <= Room
+	room := Room
+	if w.telling {
+		room += reserve
+	}
+	return len(w.pending) == 0 || len(w.pending)+len(line) <= room
 }
 
 // Close writes what is pending, and returns once that is taken, or was not for longer
 // than Patience.
 func (w *Writer) Close() error {
 	w.mu.Lock()
-	if w.closed {
-		w.mu.Unlock()
+	ending := w.ending
+	w.ending = true
+	w.mu.Unlock()
+	if ending {
 		return nil
 	}
-	w.closed = true
-	w.room.Broadcast()
-	w.mu.Unlock()
 	close(w.closing)
 	timer := time.NewTimer(Patience)
 	defer timer.Stop()
@@ -119,8 +128,17 @@ func (w *Writer) Close() error {
 	case <-w.done:
 		return nil
 	case <-timer.C:
+		w.end()
 		return errors.New("the end of the log could not be written")
 	}
+}
+
+// end lets no more lines be written.
+func (w *Writer) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	w.room.Broadcast()
 }
 
 func (w *Writer) run() {
@@ -140,41 +158,73 @@ func (w *Writer) run() {
 		case <-w.closing:
 			closing = true
 		}
-		spare = w.flush(spare)
+		var taken bool
+		if spare, taken = w.flush(spare); taken || closing {
+			w.tellLost()
+		}
 	}
+	w.end()
+	w.flush(spare) // what was told, and what came meanwhile
 }
 
-// flush writes what is pending, and returns room for what will be.
-func (w *Writer) flush(spare []byte) []byte {
+// flush writes what is pending. It returns room for what will be, and whether lines
+// were taken.
+func (w *Writer) flush(spare []byte) (_ []byte, taken bool) {
 	w.mu.Lock()
-	lines := w.pending
-	w.pending = spare[:0]
+	lines, told := w.pending, w.told
+	w.pending, w.told = spare[:0], 0
+	w.turn++
+	turn := w.turn
 	w.room.Broadcast()
 	w.mu.Unlock()
 	if len(lines) == 0 {
-		return lines
+		return lines, false
 	}
-	late := time.AfterFunc(Patience, func() { w.setStuck(true) })
+	late := time.AfterFunc(Patience, func() { w.late(turn) })
 	lost := w.write(lines)
 	late.Stop()
-	w.tellLost(lost)
+	w.landed(lost, told)
 	if cap(lines) > Room/4 {
-		return nil // a burst need not be remembered
+		return nil, lost == 0 // a burst need not be remembered
 	}
-	return lines
+	return lines, lost == 0
 }
 
-// tellLost tells of lines that were lost in the write that has ended, and while it
-// was under way. Whoever tells does not wait for room: it would be for itself.
-func (w *Writer) tellLost(lost int) {
+// late is called when the write of a turn has taken longer than Patience.
+func (w *Writer) late(turn int) {
 	w.mu.Lock()
-	lost += w.lost
-	w.lost, w.stuck = 0, lost > 0
-	w.mu.Unlock()
-	if lost > 0 {
-		w.tell(lost)
-		w.setStuck(false)
+	defer w.mu.Unlock()
+	w.stuck = w.turn == turn
+	w.room.Broadcast()
+}
+
+// landed is called when a write has ended.
+func (w *Writer) landed(lost, told int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.turn++
+	w.stuck = false
+	if lost > 0 && told > 0 {
+		lost += told - 1 // what told of them is lost as well
 	}
+	w.lost += lost
+}
+
+// tellLost tells of lines that were lost. Whoever tells does not wait for room: it
+// would be for itself, or behind somebody who waits, by a lock of the logger.
+func (w *Writer) tellLost() {
+	w.mu.Lock()
+	lost := w.lost
+	w.lost, w.told, w.telling = 0, lost, lost > 0
+	w.room.Broadcast()
+	w.mu.Unlock()
+	if lost == 0 {
+		return
+	}
+	w.tell(lost)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.telling = false
 }
 
 // write writes lines, and returns how many of them could not be.
@@ -184,17 +234,7 @@ func (w *Writer) write(lines []byte) (lost int) {
 			return bytes.Count(lines, []byte{'\n'})
 		}
 	}
-	n, err := w.to.Write(lines)
+	n, _ := w.to.Write(lines) // how far it came says it all
 	w.broken = n > 0 && n < len(lines) && lines[n-1] != '\n'
-	if err != nil {
-		return bytes.Count(lines[n:], []byte{'\n'})
-	}
-	return 0
-}
-
-func (w *Writer) setStuck(stuck bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stuck = stuck
-	w.room.Broadcast()
+	return bytes.Count(lines[n:], []byte{'\n'})
 }

@@ -21,6 +21,15 @@ type sink struct {
 	writes int
 	gate   chan struct{} // nil: open
 	fail   int           // how many bytes are taken before an error; 0: all
+	silent bool          // and of the error nothing is said
+	none   bool          // nothing is taken
+	tries  int
+}
+
+func (s *sink) full(none bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.none = none
 }
 
 func (s *sink) Write(b []byte) (int, error) {
@@ -29,10 +38,17 @@ func (s *sink) Write(b []byte) (int, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.tries++
+	if s.none {
+		return 0, errors.New("no space left on device")
+	}
 	s.writes++
 	if n := s.fail; n > 0 {
 		s.fail = 0
 		s.text.Write(b[:n])
+		if s.silent {
+			return n, nil
+		}
 		return n, errors.New("no space left on device")
 	}
 	return s.text.Write(b)
@@ -182,10 +198,11 @@ func TestALineThatWasCutShortDoesNotSpoilTheNext(t *testing.T) {
 		w := loglines.New(s, func(lost int) { told <- lost })
 		write(t, w, "whole")
 		write(t, w, "broken")
+		time.Sleep(2 * loglines.Linger)
+		write(t, w, "whole again")
 		if lost := <-told; lost != 1 {
 			t.Errorf("%d lines were told as lost, not 1", lost)
 		}
-		write(t, w, "whole again")
 		if err := w.Close(); err != nil {
 			t.Error(err)
 		}
@@ -212,4 +229,115 @@ func TestALoggerTellsWhatItLost(t *testing.T) {
 			t.Errorf("the last line is %.200s", last)
 		}
 	})
+}
+
+// A disk that is full, and has room again.
+func TestNoLossIsForgottenWhileNothingCanBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sink{}
+		logger, w := loglines.JSON(s, slog.LevelInfo)
+		for range 5 {
+			s.full(true)
+			for range 3 {
+				logger.Info("a line")
+				time.Sleep(5 * loglines.Linger)
+			}
+			s.full(false)
+			logger.Info("another")
+			time.Sleep(5 * loglines.Linger)
+		}
+		if lines := s.lines(); len(lines) != 10 || strings.Count(s.text.String(), `"lost":3`) != 5 {
+			t.Errorf("%q", lines)
+		}
+		tries := s.tries
+		time.Sleep(time.Minute)
+		if s.tries != tries {
+			t.Errorf("%d writes while nobody logs", s.tries-tries)
+		}
+		s.full(true)
+		logger.Info("a line")
+		time.Sleep(5 * loglines.Linger)
+		s.full(false)
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		if lines := s.lines(); !strings.Contains(lines[len(lines)-1], `"lost":1`) {
+			t.Errorf("at the end: %q", lines[len(lines)-1])
+		}
+	})
+}
+
+// Whoever logs waits for room with the lock of the logger, which whoever tells of the
+// loss needs.
+func TestTellingOfALossWaitsForNobodyWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sink{gate: make(chan struct{}), fail: 1}
+		logger, w := loglines.JSON(s, slog.LevelInfo)
+		long := strings.Repeat("x", loglines.Room/4)
+		var wg sync.WaitGroup
+		logger.Info("the first")
+		time.Sleep(2 * loglines.Linger) // it is being written
+		wg.Go(func() {
+			for range 12 {
+				logger.Info("a line", slog.String("text", long))
+			}
+		})
+		synctest.Wait() // there is no more room
+		close(s.gate)   // the write fails
+		wg.Wait()
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		if text := s.text.String(); strings.Count(text, long)+1 != 13 || strings.Count(text, `"lost":1}`) != 1 {
+			t.Errorf("%d lines", strings.Count(text, "\n"))
+		}
+	})
+}
+
+// It should return an error, but not every sink does.
+func TestAShortWriteWithoutAnErrorIsALoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sink{fail: len("whole\nbro"), silent: true}
+		told := 0
+		w := loglines.New(s, func(lost int) { told += lost })
+		write(t, w, "whole")
+		write(t, w, "broken")
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		if told != 1 {
+			t.Errorf("%d lines were told as lost", told)
+		}
+	})
+}
+
+// Whoever logs while the program ends has its line written, or is told.
+func TestNoLineIsTakenAndForgottenAtTheEnd(t *testing.T) {
+	for range 50 {
+		s := &sink{}
+		w := loglines.New(s, nothingLost(t))
+		var wg sync.WaitGroup
+		taken := make([]int, 4)
+		for who := range taken {
+			wg.Go(func() {
+				for {
+					if _, err := fmt.Fprintf(w, "%d\n", who); err != nil {
+						return
+					}
+					taken[who]++
+				}
+			})
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		all := 0
+		for _, n := range taken {
+			all += n
+		}
+		if got := strings.Count(s.text.String(), "\n"); got != all {
+			t.Fatalf("%d lines of %d", got, all)
+		}
+	}
 }
