@@ -1,9 +1,13 @@
 package e2e_test
 
 import (
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -123,8 +128,16 @@ func TestTheClientsPageHasAProgramForWhatItsTablePromises(t *testing.T) {
 	if err := json.Unmarshal(dependencies, &tested); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"openid-client", "oauth4webapi", "simple-oauth2"} {
-		if version := name + " " + tested.Dependencies[name]; !strings.Contains(string(text), "tested with "+version) {
+	versions := []string{"openid-client " + tested.Dependencies["openid-client"], "oauth4webapi " + tested.Dependencies["oauth4webapi"], "simple-oauth2 " + tested.Dependencies["simple-oauth2"]}
+	modules, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := regexp.MustCompile(`golang\.org/x/oauth2 (\S+)`).FindStringSubmatch(string(modules)); found != nil {
+		versions = append(versions, found[1])
+	}
+	for _, version := range versions {
+		if !strings.Contains(string(text), "tested with "+version) {
 			t.Errorf("the page does not say %q", "tested with "+version)
 		}
 	}
@@ -236,7 +249,7 @@ func (p *reader) write(all []snippet) map[int][]string {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	build := []string{"build", "-C", root, "-overlay", filepath.Join(p.folder, "overlay.json"), "-ldflags=-s -w", "-o", filepath.Join(p.folder, "go") + "/"}
+	build := []string{"build", "-C", root, "-overlay", filepath.Join(p.folder, "overlay.json"), "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(p.folder, "go") + "/"}
 	for _, b := range all {
 		if variablesOf[b.run] == nil {
 			continue
@@ -258,7 +271,9 @@ func (p *reader) write(all []snippet) map[int][]string {
 	}
 	p.file("overlay.json", encode(p.t, map[string]any{"Replace": overlay}), 0o600)
 	p.file("go/keep", "", 0o600)
-	if out, err := exec.CommandContext(p.t.Context(), "go", build...).CombinedOutput(); err != nil {
+	compile := exec.CommandContext(p.t.Context(), "go", build...)
+	compile.Env = append(os.Environ(), "CGO_ENABLED=0") // and -trimpath: what the Makefile has compiled is used
+	if out, err := compile.CombinedOutput(); err != nil {
 		p.t.Fatalf("the programs in Go: %v\n%s", err, out)
 	}
 	return commands
@@ -307,4 +322,66 @@ func (p *reader) output(t *testing.T, cmd *exec.Cmd, env map[string]string) stri
 		t.Fatalf("%v\n%s%s", err, out, complaint.String())
 	}
 	return string(out)
+}
+
+// The page's last table quotes what the program says.
+func TestTheClientsPageQuotesWhatExplainSays(t *testing.T) {
+	text, err := os.ReadFile(clientsPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t)
+	e, production := s.Environments["sandbox"], s.Environments["production"]
+	key, own := keyOf(t, "ES256"), authority{}.issue(t, nil)
+	expired := authority{}.issue(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
+	s.addKey(t, e, api.NewCredential{PublicKey: publicPEM(t, key)})
+	certified := s.newApp("certified", api.NewCredential{Certificate: pemOf(own)})
+	bySecret := func(target, secret string) answer {
+		return s.form(target+"/oauth2/token", "grant_type", "client_credentials", "client_id", e.ClientID, "client_secret", secret)
+	}
+	byKey := func(key crypto.Signer, changes map[string]any) answer {
+		return s.assert(e.URL+"/oauth2/token", sign(t, key, "ES256", nil, asserting(e, changes)))
+	}
+	byCertificate := func(target string, c tls.Certificate) answer {
+		return s.post(s.with(c), target+"/oauth2/token", "grant_type", "client_credentials", "client_id", certified.ClientID)
+	}
+	last := e.ClientSecret[len(e.ClientSecret)-1:]
+	mistyped := strings.TrimSuffix(e.ClientSecret, last) + map[bool]string{true: "b", false: "a"}[last == "a"]
+	now := time.Now()
+	if a := byKey(key, map[string]any{"jti": "once"}); a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	refusals := map[string]answer{
+		"a secret was mistyped":                         bySecret(e.URL, mistyped),
+		"a sandbox secret was sent to production":       bySecret(production.URL, e.ClientSecret),
+		"`aud` is the token endpoint":                   byKey(key, map[string]any{"aud": e.URL + "/oauth2/token"}),
+		"an assertion was sent twice":                   byKey(key, map[string]any{"jti": "once"}),
+		"an assertion was kept, or the clock is behind": byKey(key, map[string]any{"exp": now.Add(-time.Hour).Unix()}),
+		"the clock is ahead":                            byKey(key, map[string]any{"iat": now.Add(10 * time.Minute).Unix()}),
+		"the key is not registered":                     byKey(keyOf(t, "ES256"), nil),
+		"a certificate was shown at the ordinary URL":   byCertificate(e.URL, own),
+		"the certificate is not registered":             byCertificate(e.MutualTLS, authority{}.issue(t, nil)),
+		"the certificate has expired":                   byCertificate(e.MutualTLS, expired),
+	}
+	_, table, _ := strings.Cut(string(text), "| what was done | what `explain` says |\n|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	quoted := map[string]bool{}
+	for _, row := range strings.Split(table, "\n") {
+		done, says, _ := strings.Cut(strings.Trim(row, "| "), " | ")
+		a, ok := refusals[done]
+		if !ok {
+			t.Errorf("nobody tries what the page says: %q", done)
+			continue
+		}
+		quoted[done] = true
+		pattern := "^" + strings.ReplaceAll(regexp.QuoteMeta(says), "…", ".+") + "$"
+		if got := s.why(a); a.status != http.StatusUnauthorized || !regexp.MustCompile(pattern).MatchString(got.Reason) || got.Next == "" {
+			t.Errorf("%s: %d, explained as %q, next %q; the page says %q", done, a.status, got.Reason, got.Next, says)
+		}
+	}
+	for done := range refusals {
+		if !quoted[done] {
+			t.Errorf("the page does not tell: %q", done)
+		}
+	}
 }
