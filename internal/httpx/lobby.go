@@ -104,6 +104,7 @@ func (l *Lobby) run() {
 			select {
 			case <-time.After(pause):
 			case <-l.closed:
+				return
 			}
 			pause = min(2*pause, mostPause)
 			continue

@@ -43,6 +43,15 @@ func newLodge(t *testing.T, secured bool, but ...func(*http.Server)) *lodge {
 
 func newLodgeAfter(t *testing.T, after time.Duration, secured bool, but ...func(*http.Server)) *lodge {
 	t.Helper()
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newLodgeAt(t, socket, after, secured, but...)
+}
+
+func newLodgeAt(t *testing.T, socket net.Listener, after time.Duration, secured bool, but ...func(*http.Server)) *lodge {
+	t.Helper()
 	l := &lodge{t: t}
 	var config *tls.Config
 	if secured {
@@ -78,10 +87,6 @@ func newLodgeAfter(t *testing.T, after time.Duration, secured bool, but ...func(
 		}
 		rested(c, state)
 	}
-	socket, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	l.address = socket.Addr().String()
 	done := make(chan error, 1)
 	go func() { done <- l.server.Serve(httpx.NewLobby(socket, l.server, after)) }()
@@ -105,6 +110,11 @@ func (l *lodge) dial() *visitor {
 	if l.client != nil {
 		conn = tls.Client(conn, l.client)
 	}
+	return l.over(conn)
+}
+
+// over returns a client that has a connection.
+func (l *lodge) over(conn net.Conn) *visitor {
 	l.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	return &visitor{l.t, conn, bufio.NewReader(conn)}
