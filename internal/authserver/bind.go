@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"net/http"
@@ -73,7 +74,7 @@ func (s *Server) badProof(c *caller, err error) error {
 	}
 	ref := &refusal{
 		status: http.StatusBadRequest, code: oauth.InvalidDPoPProof, say: no.Reason, client: refer(c.Client),
-		next: "make a new proof for every request, as RFC 9449 §4.2 says",
+		reason: no.Diagnosis, skew: no.Skew, parameter: "DPoP", next: cmp.Or(no.Next, "make a new proof for every request, as RFC 9449 §4.2 says"),
 	}
 	if no.Nonce {
 		ref.code, ref.nonce = oauth.UseDPoPNonce, s.Proofs.Nonce()

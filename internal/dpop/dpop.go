@@ -94,6 +94,11 @@ type Error struct {
 	// Busy is true if there is nothing wrong with the proof, and no room to
 	// remember it.
 	Busy bool
+	// Skew is how far the proof's time is off: past its end, or, if negative, ahead;
+	// zero: it is not about that. Diagnosis tells the owner how far, and what to do.
+	Skew      time.Duration
+	Diagnosis string
+	Next      string
 }
 
 // Error implements error.
@@ -164,6 +169,11 @@ func open(raw string) (*jose.Signed, *jose.Key, error) {
 // judge holds the claims to what the request is.
 func (k *Checker) judge(c *claims, r Request) error {
 	now := k.now()
+	var age, ahead time.Duration // one is not the other's negative where they are cut to what fits
+	if c.IssuedAt != nil {
+		made := time.Unix(*c.IssuedAt, 0)
+		age, ahead = now.Sub(made), made.Sub(now)
+	}
 	switch {
 	case c.JTI == "" || len(c.JTI) > maxJTI:
 		return wrong("The DPoP proof has no jti, or one of more than 256 bytes. Make a new random one for every request")
@@ -173,10 +183,18 @@ func (k *Checker) judge(c *claims, r Request) error {
 		return wrong("The htu of the DPoP proof is not the URL of this request. Sign scheme, host, port and path as they are sent, without the query")
 	case c.IssuedAt == nil:
 		return wrong("The DPoP proof has no iat")
-	case now.Sub(time.Unix(*c.IssuedAt, 0)) > maxAge:
-		return wrong("The DPoP proof is older than a minute by its iat. Make a new one for every request, and compare the clock with the Date of this answer")
-	case time.Unix(*c.IssuedAt, 0).Sub(now) > maxAhead:
-		return wrong("The iat of the DPoP proof lies ahead. Compare the clock with the Date of this answer")
+	case age > maxAge:
+		return &Error{
+			Reason: "The DPoP proof is older than a minute by its iat. Make a new one for every request, and compare the clock with the Date of this answer",
+			Skew:   seconds(age - maxAge), Diagnosis: "the DPoP proof is " + seconds(age).String() + " old by its iat; it is good for " + maxAge.String(),
+			Next: "if the client makes a proof for every request, as it is sent, its clock is slow: let it be set by NTP; if it keeps proofs, let it make new ones",
+		}
+	case ahead > maxAhead:
+		return &Error{
+			Reason: "The iat of the DPoP proof lies ahead. Compare the clock with the Date of this answer",
+			Skew:   -seconds(ahead), Diagnosis: "the iat of the DPoP proof lies " + seconds(ahead).String() + " ahead; " + maxAhead.String() + " are let pass",
+			Next: "the client's clock is fast: let it be set by NTP",
+		}
 	case r.Token != "" && c.Hash == "":
 		return wrong("The DPoP proof has no ath. Put the SHA-256 of the access token there, in base64url")
 	case r.Token != "" && c.Hash != hashOf(r.Token):
@@ -187,6 +205,11 @@ func (k *Checker) judge(c *claims, r Request) error {
 		return &Error{Reason: "The nonce of the DPoP proof is not one of now. Make it again with the one in the DPoP-Nonce of this answer", Nonce: true}
 	}
 	return nil
+}
+
+// seconds is d in whole seconds, one at least.
+func seconds(d time.Duration) time.Duration {
+	return max(d.Truncate(time.Second), time.Second)
 }
 
 // hashOf is the ath of a token (RFC 9449 §4.2).

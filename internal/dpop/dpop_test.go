@@ -145,6 +145,8 @@ func TestAProofThatIsNotForThisRequestIsRefused(t *testing.T) {
 		"4.3.8 the method in another case": {func(s *signer) { s.claims["htm"] = "post" }, "htm"},
 		"4.3.11 stale":                     {func(s *signer) { s.claims["iat"] = moment.Unix() - 61 }, "older than a minute"},
 		"4.3.11 ahead":                     {func(s *signer) { s.claims["iat"] = moment.Unix() + 31 }, "lies ahead"},
+		"4.3.11 stale by all there is":     {func(s *signer) { s.claims["iat"] = json.Number("-9223372036854775808") }, "older than a minute"},
+		"4.3.11 ahead by all there is":     {func(s *signer) { s.claims["iat"] = json.Number("200000000000000") }, "lies ahead"},
 		"4.3.12 no ath":                    {func(s *signer) { delete(s.claims, "ath") }, "no ath"},
 		"4.3.12 the ath of another token":  {func(s *signer) { s.claims["ath"] = hashOf("another") }, "ath"},
 		"8 no nonce":                       {func(s *signer) { delete(s.claims, "nonce") }, "needs a nonce"},
@@ -165,6 +167,25 @@ func TestAProofThatIsNotForThisRequestIsRefused(t *testing.T) {
 				t.Errorf("asks for a nonce: %t", refused.Nonce)
 			}
 		})
+	}
+}
+
+// The owner is told how far the clock is off, in seconds, and what to do.
+func TestAProofThatIsOutOfTimeSaysByHowMuch(t *testing.T) {
+	for iat, want := range map[int64]struct {
+		skew  time.Duration
+		words string
+	}{
+		-61: {time.Second, "1m1s old"}, -300: {4 * time.Minute, "5m0s old"}, 31: {-31 * time.Second, "31s ahead"}, 3600: {-time.Hour, "1h0m0s ahead"},
+	} {
+		k := newChecker(fixed)
+		s := newSigner(t, k)
+		s.claims["iat"] = moment.Unix() + iat
+		_, err := k.Check([]string{s.sign(t)}, order())
+		var refused *dpop.Error
+		if !errors.As(err, &refused) || refused.Skew != want.skew || !strings.Contains(refused.Diagnosis, want.words) || !strings.Contains(refused.Next, "NTP") {
+			t.Errorf("%d: %+v", iat, err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"errors"
 	"net/http"
@@ -84,7 +85,8 @@ func (g *Gateway) badProof(err error) error {
 	}
 	ref := &refusal{
 		status: http.StatusUnauthorized, code: codeInvalidProof, bearer: true, scheme: oauth.DPoP, challenge: oauth.ChallengeInvalidProof,
-		detail: no.Reason, next: "make a new proof for every request, as RFC 9449 §4.2 says",
+		detail: no.Reason, reason: no.Diagnosis, skew: no.Skew, parameter: "DPoP",
+		next: cmp.Or(no.Next, "make a new proof for every request, as RFC 9449 §4.2 says"),
 	}
 	if no.Nonce {
 		ref.code, ref.challenge, ref.nonce = codeUseNonce, oauth.ChallengeUseNonce, g.Proofs.Nonce()

@@ -229,6 +229,24 @@ func TestAProofThatIsNotGoodGetsNoToken(t *testing.T) {
 			}
 		})
 	}
+	t.Run("the owner is told how far its clock is off", func(t *testing.T) {
+		token, c := s.bound(e, h), e.api(t, "eligibility")
+		for off, want := range map[int64]struct {
+			least, most int64
+			reason      string
+		}{-200: {140, 200, "old by its iat"}, 200: {-200, -140, "ahead"}} {
+			at := func(url, token string) string {
+				return h.proof("POST", url, token, func(_, claims map[string]any) { claims["iat"] = time.Now().Unix() + off })
+			}
+			for surface, a := range map[string]answer{"token": s.grantWith(e, target, at(target, "")), "call": s.callWith(c, token, at(c.URL, token))} {
+				r := s.reason(t, a)
+				if r.Code != "invalid_dpop_proof" || r.Surface != surface || r.SkewSeconds < want.least || r.SkewSeconds > want.most ||
+					!strings.Contains(r.Reason, want.reason) || !strings.Contains(r.Next, "NTP") || r.Parameter != "DPoP" || r.Org == "" {
+					t.Errorf("%d s off, at a %s: %+v", off, surface, r)
+				}
+			}
+		}
+	})
 	t.Run("two headers", func(t *testing.T) {
 		r, err := http.NewRequestWithContext(t.Context(), "POST", target, strings.NewReader("grant_type=client_credentials&client_id="+e.ClientID+"&client_secret="+e.ClientSecret))
 		if err != nil {
