@@ -11,6 +11,8 @@ type Call struct {
 	URL         string   `json:"url"`                   // absolute, or a path with its query
 	Environment string   `json:"environment,omitempty"` // needed where the URL does not tell it by its host
 	Token       *Secret  `json:"token,omitempty"`       // an access token
+	App         string   `json:"app,omitempty"`         // instead of a token: the id of the app whose call it is
+	ClientID    string   `json:"client_id,omitempty"`   // instead of a token: the app, by its client_id
 	Headers     []string `json:"headers,omitempty"`     // each "Name: value"
 	Body        string   `json:"body,omitempty"`
 }

@@ -132,7 +132,8 @@ func (m *Management) Refusal(ctx context.Context, trace string) (api.Refusal, er
 	return call[api.Refusal](ctx, m, http.MethodGet, "/v1/refusals/"+segment(trace), nil, nil)
 }
 
-// Explain says what would become of a call, and why. It is not made.
+// Explain says what would become of a call, and why. It is not made. Who calls, c.Token
+// says, or c.App or c.ClientID: then no token is needed, and none is made.
 func (m *Management) Explain(ctx context.Context, c api.Call) (api.Explanation, error) {
 	return call[api.Explanation](ctx, m, http.MethodPost, "/v1/explain", nil, c)
 }

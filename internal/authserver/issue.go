@@ -281,11 +281,16 @@ func (s *Server) awaitNotBefore(ctx context.Context, notBefore int64) error {
 	case wait <= 0:
 		return nil
 	case wait > signingPatience:
-		ref := unavailable("the not-before lies ahead of this node's clock: compare the clocks of the nodes; if it was set by one that was wrong, set it to now once more")
-		ref.retry, ref.skew = min(wait, longestRetry), -wait
-		return ref
+		return notYet(wait)
 	}
 	return sleep(ctx, wait)
+}
+
+// notYet refuses a token that would have to wait for so long.
+func notYet(wait time.Duration) *refusal {
+	ref := unavailable("the not-before lies ahead of this node's clock: compare the clocks of the nodes; if it was set by one that was wrong, set it to now once more")
+	ref.retry, ref.skew = min(wait, longestRetry), -wait
+	return ref
 }
 
 // longestRetry is what a client is told to wait at the most, where a wrong clock would

@@ -15,14 +15,24 @@ import (
 
 func (p *Program) explainCommand() *cobra.Command {
 	var c api.Call
-	var token, body string
+	var token, body, app, org string
 	cmd := p.manage("explain TRACE", "Say why a call was refused, or what would become of one",
 		`  sallyport explain 4bf92f3577b34da6a3ce929d0e0e4736
   sallyport explain GET https://sandbox.example.com/claims/v3/healthcheck --token token.txt
+  sallyport explain GET https://sandbox.example.com/claims/v3/healthcheck --app claims --org "Acme Health"
   sallyport explain POST /claims/v3 --environment production --token - --header providerTaxId:123456789 --data claim.json`,
 		func(cmd *cobra.Command, m *client.Management, args []string) (err error) {
-			if len(args) == 1 {
+			switch {
+			case len(args) == 1 && (app != "" || org != ""):
+				return usagef("a trace id says whose the call was; --app is for a method and a URL")
+			case len(args) == 1:
 				return p.why(cmd, m, args)
+			case org != "" && app == "":
+				return usagef("--org tells apps of one name apart: give --app too")
+			case app != "":
+				if c.App, err = findApp(cmd.Context(), m, org, app); err != nil {
+					return err
+				}
 			}
 			c.Method, c.URL = args[0], args[1]
 			if c.Token, err = p.tokenFrom(token); err != nil {
@@ -39,8 +49,8 @@ func (p *Program) explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if e.Status == http.StatusUnauthorized && e.Next == "" && c.Token == nil {
-				e.Next = "ask again with an access token of the app, in a file: --token FILE"
+			if e.Status == http.StatusUnauthorized && e.Next == "" && c.Token == nil && app == "" {
+				e.Next = "ask again as an app, --app APP, or with an access token of it, in a file: --token FILE"
 			}
 			return p.answer(e, explanation(e))
 		})
@@ -49,7 +59,8 @@ func (p *Program) explainCommand() *cobra.Command {
 
 With a method and a URL: which route, product, limit and source a call would get,
 or why it would be refused. The call passes the stages of the gateway, and is not
-sent, counted or remembered.`
+sent, counted or remembered. Who calls, --token says, or --app: then it is a call with a
+fresh token of all that the app may have, and no token is needed, or made.`
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		switch {
 		case len(args) == 1 && strings.Contains(args[0], "/"):
@@ -62,6 +73,9 @@ sent, counted or remembered.`
 	environmentFlag(cmd, &c.Environment, "the `ENVIRONMENT`, where the URL does not tell it by its host")
 	flags := cmd.Flags()
 	flags.StringVar(&token, "token", "", "`FILE` with the access token; - is the standard input")
+	flags.StringVar(&app, "app", "", "ask as this `APP`, by id or name, instead of by a token")
+	orgFlag(cmd, &org, "the `ORG` that the app is of, by id or name")
+	cmd.MarkFlagsMutuallyExclusive("app", "token")
 	flags.StringArrayVarP(&c.Headers, "header", "H", nil, "a `HEADER` of the call, as 'Name: value'; may repeat")
 	flags.StringVar(&body, "data", "", "`FILE` with the body of the call")
 	return cmd

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -8,6 +9,10 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/limit"
+	"github.com/sallyport-dev/sallyport/internal/manifest"
+	"github.com/sallyport-dev/sallyport/internal/policy"
+	"github.com/sallyport-dev/sallyport/internal/snapshot"
+	"github.com/sallyport-dev/sallyport/internal/token"
 )
 
 // Step is what one stage of the chain says of a call that is asked about.
@@ -28,15 +33,32 @@ type Verdict struct {
 	Source string // "live", or "mock; reason=…"
 }
 
+// Asker is a client whose call is asked about, without a token: with a fresh one of all
+// that it may have.
+type Asker struct {
+	Client    snapshot.Client
+	Principal *token.Principal // of that token; nil: it gets none
+	Refusal   Verdict          // why it gets none
+}
+
 // Explain says what would become of a call, by the very stages that it would
 // pass, and why. Nothing is sent, counted or remembered. Of the body it knows what
-// r brings.
-func (g *Gateway) Explain(r *http.Request) Verdict {
+// r brings; who calls, its token says, or asker, if that is not nil.
+func (g *Gateway) Explain(r *http.Request, asker *Asker) Verdict {
 	c := &call{w: unwritten{}, r: r, began: g.Now(), asked: true}
 	var v Verdict
 	for i := range g.chain {
 		stage := &g.chain[i]
-		if err := stage.pass(c); err != nil {
+		pass := stage.pass
+		if asker != nil && stage.name == "authenticate" {
+			pass = func(c *call) error { return g.assume(c, asker) }
+		}
+		if err := pass(c); err != nil {
+			if errors.Is(err, errNoToken) {
+				no := asker.Refusal
+				no.Steps = append(v.Steps, no.Steps...)
+				return no
+			}
 			v.refused(stage.name, g.refusalOf(c, err))
 			return v
 		}
@@ -54,6 +76,37 @@ func (g *Gateway) Explain(r *http.Request) Verdict {
 		}
 	}
 	return v
+}
+
+// errNoToken is that the client would not even get a token.
+var errNoToken = errors.New("no token")
+
+// assume authenticates the client of a call that is asked about, as if it had sent a
+// fresh token.
+func (g *Gateway) assume(c *call, asker *Asker) error {
+	switch {
+	case g.Model.Age() > g.MaxStale:
+		return g.authenticate(c) // which refuses
+	case c.public:
+		return nil
+	}
+	if env := asker.Client.App.Environment; env != g.Environment {
+		ref := invalid(errNoToken)
+		ref.reason = "the app is of " + string(env) + ", and its tokens are good there alone"
+		ref.next = "ask about a call to " + string(env) + ", or as an app of " + string(g.Environment)
+		return ref
+	}
+	if !c.api.Request.TakesTokensOf(manifest.OwnIssuer) {
+		return g.otherIssuer(c, manifest.OwnIssuer, asker.Principal, true)
+	}
+	if asker.Principal == nil {
+		return errNoToken
+	}
+	c.principal, c.client = asker.Principal, asker.Client
+	if no := policy.Standing(c.principal, c.client, true, false); no != nil {
+		return no
+	}
+	return nil
 }
 
 // refused makes v that of a call which a stage refuses.

@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/api"
 	"github.com/sallyport-dev/sallyport/catalog"
+	"github.com/sallyport-dev/sallyport/client"
 	"github.com/sallyport-dev/sallyport/internal/cli"
 	"github.com/sallyport-dev/sallyport/internal/localca"
 )
@@ -226,5 +228,74 @@ func TestThePortalShowsTheSandboxFirst(t *testing.T) {
 		if sandbox < 0 || production < sandbox {
 			t.Errorf("%s: sandbox at %d, production at %d", page, sandbox, production)
 		}
+	}
+}
+
+func TestACallIsExplainedAsOfAnAppWithoutAToken(t *testing.T) {
+	s := start(t)
+	m := s.operator()
+	before, err := m.TokenUsage(t.Context(), api.TokenUsageFilter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, env := range []string{"sandbox", "production"} {
+		e := s.Environments[env]
+		token := s.token(e)
+		for _, call := range e.Calls {
+			byToken, ask := s.explain(call, token), api.Call{Method: call.Method, URL: call.URL, Body: call.Body, ClientID: e.ClientID}
+			for name, value := range call.Headers {
+				ask.Headers = append(ask.Headers, name+": "+value)
+			}
+			byApp, err := m.Explain(t.Context(), ask)
+			if err != nil || !byApp.Allowed || byApp.Source != byToken.Source || len(byApp.Steps) != len(byToken.Steps) {
+				t.Errorf("%s: by client_id %+v %v, by token %+v", call.API, byApp, err, byToken)
+			}
+		}
+	}
+	if after, err := m.TokenUsage(t.Context(), api.TokenUsageFilter{}); err != nil || len(after.Items) != len(before.Items) {
+		t.Errorf("tokens were counted: %+v, were %+v %v", after, before, err)
+	}
+	sandbox, production := s.Environments["sandbox"], s.Environments["production"]
+	call := sandbox.Calls[0]
+	app := s.app(m, sandbox.ClientID)
+	ask := func(as api.Call) (api.Explanation, error) {
+		as.Method, as.URL = call.Method, call.URL
+		return m.Explain(t.Context(), as)
+	}
+	if e, err := ask(api.Call{ClientID: production.ClientID}); err != nil || e.Allowed || e.Status != 401 || !strings.Contains(e.Steps[len(e.Steps)-1].Says, "the app is of production") {
+		t.Errorf("of the other environment: %+v %v", e, err)
+	}
+	alone, err := m.CreateApp(t.Context(), api.NewApp{Org: app.Org, Name: "alone", Environment: "sandbox", DeveloperEmail: "dev@example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := ask(api.Call{App: alone.ID}); err != nil || e.Allowed || e.Code != "invalid_client" || e.Steps[len(e.Steps)-1].Stage != "token" || !strings.Contains(e.Next, "credential create") {
+		t.Errorf("without a credential: %+v %v", e, err)
+	}
+	text := client.NewSecret("abc")
+	for name, as := range map[string]api.Call{
+		"no such app":         {App: "app_00000000000000000000000000"},
+		"no such client_id":   {ClientID: "nobody"},
+		"a token and an app":  {App: app.ID, Token: &text},
+		"an app by two names": {App: app.ID, ClientID: sandbox.ClientID},
+		"a token in a header": {App: app.ID, Headers: []string{"Authorization: Bearer abc"}},
+	} {
+		var refused *client.Error
+		if _, err := ask(as); !errors.As(err, &refused) || refused.Problem.Status != 400 && refused.Problem.Status != 404 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	env := map[string]string{"SALLYPORT_URL": s.Operator.URL, "SALLYPORT_TOKEN": s.Operator.Token, "SALLYPORT_CA": s.CA}
+	args := []string{"explain", call.Method, call.URL, "--app", app.Name, "--org", app.Org}
+	if code, stdout, stderr := sallyport(t, env, append(args, "--environment", "sandbox")...); code != 0 || !strings.Contains(stdout, "token of app") {
+		t.Errorf("by the command line: %d %s %s", code, stdout, stderr)
+	}
+	disabled := "disabled"
+	if _, err := m.UpdateApp(t.Context(), app.ID, api.AppPatch{State: &disabled, Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := ask(api.Call{App: app.ID}); err != nil || e.Allowed || e.Code != "unauthorized_client" || !strings.Contains(e.Detail, "disabled") {
+		t.Errorf("a disabled one: %+v %v", e, err)
 	}
 }
