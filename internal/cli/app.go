@@ -19,10 +19,10 @@ func (p *Program) appCommand() *cobra.Command {
 		p.appDelete(), p.appNotBefore())
 }
 
-func appTable(apps ...api.App) table {
+func appTable(n naming, apps ...api.App) table {
 	t := table{header: []string{"ID", "ORG", "ENVIRONMENT", "NAME", "STATE", "CLIENT ID"}}
 	for _, a := range apps {
-		t.add(a.ID, a.Org, a.Environment, a.Name, a.State, a.ClientID)
+		t.add(a.ID, n.org(a.Org), a.Environment, a.Name, a.State, a.ClientID)
 	}
 	return t
 }
@@ -134,15 +134,23 @@ const withinOrg = "`ORG` that the app belongs to, id or name, if other apps have
 
 func (p *Program) appList() *cobra.Command {
 	var org string
-	cmd := operation(p, "list", "List apps", `  sallyport app list --org "Acme Health"`, items(appTable),
-		func(cmd *cobra.Command, m *client.Management, _ []string) (list api.List[api.App], err error) {
+	cmd := p.manage("list", "List apps", `  sallyport app list --org "Acme Health"`,
+		func(cmd *cobra.Command, m *client.Management, _ []string) error {
 			id, err := findOrg(cmd.Context(), m, org)
 			if err != nil {
-				return list, err
+				return err
 			}
 			all, err := client.All(func(page api.Page) (api.List[api.App], error) { return m.Apps(cmd.Context(), id, page) })
-			return api.List[api.App]{Items: all}, err
+			if err != nil {
+				return err
+			}
+			n, err := p.namesOf(cmd, m, idsOf(all, func(a api.App) string { return a.Org }), nil)
+			if err != nil {
+				return err
+			}
+			return p.answer(api.List[api.App]{Items: all}, appTable(n, all...))
 		})
+	idsFlag(cmd)
 	orgFlag(cmd, &org, "only those of this `ORG`: id or name")
 	return cmd
 }

@@ -62,13 +62,18 @@ func (p *Program) usageCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			n, err := p.namesOf(cmd, m, idsOf(all.Items, func(u api.UsageRow) string { return u.Org }), idsOf(all.Items, func(u api.UsageRow) string { return u.App }))
+			if err != nil {
+				return err
+			}
 			t := table{header: []string{"HOUR", "ENVIRONMENT", "ORG", "APP", "API", "OPERATION", "OUTCOME", "SOURCE", "COUNT", "MEAN", "P50", "P95", "P99"}}
 			for _, u := range all.Items {
-				t.add(when(u.Hour), u.Environment, u.Org, u.App, u.API, u.Operation, u.Outcome, u.Source, number(u.Count), mean(u), took(u.P50MS), took(u.P95MS), took(u.P99MS))
+				t.add(when(u.Hour), u.Environment, n.org(u.Org), n.app(u.App), u.API, u.Operation, u.Outcome, u.Source, number(u.Count), mean(u), took(u.P50MS), took(u.P95MS), took(u.P99MS))
 			}
 			return p.answer(all, t)
 		})
 	only.add(cmd)
+	idsFlag(cmd)
 	environmentFlag(cmd, &f.Environment, "only of this `ENVIRONMENT`")
 	cmd.Flags().BoolVar(&total, "total", false, "add the hours up")
 	return cmd

@@ -5,9 +5,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/api"
 	"github.com/sallyport-dev/sallyport/catalog"
+	"github.com/sallyport-dev/sallyport/internal/id"
+	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
 func TestTheHelpOfTheProgramIsGroupedByWhoNeedsIt(t *testing.T) {
@@ -76,6 +79,55 @@ func TestAMeanOfLessThanAMillisecondIsShown(t *testing.T) {
 	} {
 		if got := mean(u); got != want {
 			t.Errorf("%+v: %q, want %q", u, got, want)
+		}
+	}
+}
+
+func TestTablesShowNamesAndJSONHasIds(t *testing.T) {
+	w := openWorld(t)
+	org := get[api.Organization](t, w, "org", "create", acme)
+	get[api.Product](t, w, "product", "create", "P1", "--title", "Product one")
+	get[api.Subscription](t, w, "subscription", "create", "P1", "--org", acme)
+	app := get[api.App](t, w, "app", "create", "claims", "--org", acme, "--environment", "sandbox", "--email", "dev@example.com")
+	created := get[api.CreatedCredential](t, w, "credential", "create", "claims")
+	if err := w.store.AddUsage(t.Context(), usage.Batch{Rows: []usage.Row{{Count: 1, Key: usage.Key{
+		Hour: clock().Truncate(time.Hour).Unix(), Environment: "sandbox", Org: id.Org(org.ID), App: id.App(app.ID), Outcome: "ok", Source: "token",
+	}}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"app", "list"},
+		{"subscription", "list"},
+		{"usage", "--from", "2h"},
+		{"token", "usage", "--from", "2h"},
+		{"credential", "list"},
+	} {
+		out := w.ok(t, args...)
+		if !strings.Contains(out, acme) || strings.Contains(out, org.ID) {
+			t.Errorf("%q:\n%s", args, out)
+		}
+		if out := w.ok(t, append(args, "--ids")...); strings.Contains(out, acme) || !strings.Contains(out, org.ID) && !strings.Contains(out, app.ID) {
+			t.Errorf("%q --ids:\n%s", args, out)
+		}
+		if out := w.ok(t, append(args, "-o", "json")...); strings.Contains(out, acme) || !strings.Contains(out, org.ID) && !strings.Contains(out, app.ID) {
+			t.Errorf("%q in JSON:\n%s", args, out)
+		}
+	}
+	if out := w.ok(t, "credential", "list"); !strings.Contains(out, acme+"  sandbox") || !strings.Contains(out, "claims  "+created.ID) {
+		t.Errorf("whose a credential is:\n%s", out)
+	}
+
+	// Those of one name are told apart, and many are read at once.
+	again := get[api.Organization](t, w, "org", "create", acme)
+	get[api.App](t, w, "app", "create", "claims", "--org", again.ID, "--environment", "sandbox", "--email", "dev@example.com")
+	for _, name := range []string{"one", "two", "three", "four"} {
+		get[api.Organization](t, w, "org", "create", name)
+		get[api.App](t, w, "app", "create", "claims", "--org", name, "--environment", "sandbox", "--email", "dev@example.com")
+	}
+	out := w.ok(t, "app", "list")
+	for _, part := range []string{acme + " (" + org.ID + ")", acme + " (" + again.ID + ")", "  three  "} {
+		if !strings.Contains(out, part) {
+			t.Errorf("lacks %q:\n%s", part, out)
 		}
 	}
 }

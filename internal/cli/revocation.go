@@ -91,17 +91,22 @@ func (p *Program) tokenUsage() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			n, err := p.namesOf(cmd, m, idsOf(page.Items, func(u api.TokenUsage) string { return u.Org }), idsOf(page.Items, func(u api.TokenUsage) string { return u.App }))
+			if err != nil {
+				return err
+			}
 			t := table{header: []string{"ENVIRONMENT", "ORG", "APP", "SIGNED", "AGAIN", "REFUSED", "CALLS", "TOKENS/CALL", "ADVICE"}}
 			for _, u := range page.Items {
 				ratio := ""
 				if u.TokensPerCall != nil {
 					ratio = strconv.FormatFloat(*u.TokensPerCall, 'f', -1, 64)
 				}
-				t.add(u.Environment, u.Org, u.App, number(u.Signed), number(u.Again), number(u.Refused), number(u.Calls), ratio, u.Advice)
+				t.add(u.Environment, n.org(u.Org), n.app(u.App), number(u.Signed), number(u.Again), number(u.Refused), number(u.Calls), ratio, u.Advice)
 			}
 			return answerPage(p, page, t)
 		})
 	only.add(cmd)
+	idsFlag(cmd)
 	environmentFlag(cmd, &f.Environment, "only of this `ENVIRONMENT`")
 	pageFlags(cmd, &f.Page)
 	return cmd

@@ -43,11 +43,11 @@ func (p *Program) credentialList() *cobra.Command {
 			if days != 0 {
 				slices.SortStableFunc(all, func(a, b api.Credential) int { return a.Expires.Compare(b.Expires) })
 			}
-			t := table{header: append([]string{"APP"}, credentialTable().header...)}
-			for i, row := range credentialTable(all...).rows {
-				t.add(append([]string{all[i].App}, row...)...)
+			n, err := p.namesOf(cmd, m, nil, idsOf(all, func(c api.Credential) string { return c.App }))
+			if err != nil {
+				return err
 			}
-			return p.answer(api.List[api.Credential]{Items: all}, t)
+			return p.answer(api.List[api.Credential]{Items: all}, credentialsByApp(n, all))
 		})
 	cmd.Use = "list [APP]"
 	cmd.Args = func(_ *cobra.Command, args []string) error {
@@ -57,8 +57,26 @@ func (p *Program) credentialList() *cobra.Command {
 		return nil
 	}
 	orgFlag(cmd, &org, "only those of this `ORG`: id or name")
+	idsFlag(cmd)
 	cmd.Flags().StringVar(&expiring, "expiring", "", "only live ones that end within `DAYS` from now, such as 30d")
 	return cmd
+}
+
+// credentialsByApp shows credentials with whose they are.
+func credentialsByApp(n naming, all []api.Credential) table {
+	t := table{header: append([]string{"ORG", "ENVIRONMENT", "APP"}, credentialTable().header...)}
+	if n.apps == nil { // ids are wanted: an app's is enough
+		t.header = t.header[2:]
+	}
+	for i, row := range credentialTable(all...).rows {
+		whose := []string{n.app(all[i].App)}
+		if n.apps != nil {
+			a := n.apps[all[i].App]
+			whose = []string{n.org(a.Org), a.Environment, whose[0]}
+		}
+		t.add(append(whose, row...)...)
+	}
+	return t
 }
 
 func (p *Program) listOfApp(ctx context.Context, m *client.Management, org, name string) error {

@@ -27,10 +27,10 @@ func (p *Program) subscriptionCommand() *cobra.Command {
 	return noun
 }
 
-func subscriptionTable(all ...api.Subscription) table {
+func subscriptionTable(n naming, all ...api.Subscription) table {
 	t := table{header: []string{"ID", "ORG", "PRODUCT", "STATE", "PLAN", "NEXT", "CONTRACT", "UPDATED"}}
 	for _, s := range all {
-		t.add(s.ID, s.Org, s.Product, s.State, planOf(s), s.NextActor, s.Contract, when(s.Updated))
+		t.add(s.ID, n.org(s.Org), s.Product, s.State, planOf(s), s.NextActor, s.Contract, when(s.Updated))
 	}
 	return t
 }
@@ -70,16 +70,25 @@ func (p *Program) subscriptionCreate() *cobra.Command {
 
 func (p *Program) subscriptionList() *cobra.Command {
 	var org, state string
-	cmd := operation(p, "list", "List subscriptions; with --state requested, the operator's queue",
+	cmd := p.manage("list", "List subscriptions; with --state requested, the operator's queue",
 		`  sallyport subscription list --state requested
-  sallyport subscription list --org "Acme Health"`, items(subscriptionTable),
-		func(cmd *cobra.Command, m *client.Management, _ []string) (all api.List[api.Subscription], err error) {
+  sallyport subscription list --org "Acme Health"`,
+		func(cmd *cobra.Command, m *client.Management, _ []string) error {
 			id, err := findOrg(cmd.Context(), m, org)
 			if err != nil {
-				return all, err
+				return err
 			}
-			return m.Subscriptions(cmd.Context(), id, state)
+			all, err := m.Subscriptions(cmd.Context(), id, state)
+			if err != nil {
+				return err
+			}
+			n, err := p.namesOf(cmd, m, idsOf(all.Items, func(s api.Subscription) string { return s.Org }), nil)
+			if err != nil {
+				return err
+			}
+			return p.answer(all, subscriptionTable(n, all.Items...))
 		})
+	idsFlag(cmd)
 	orgFlag(cmd, &org, "only those of this `ORG`: id or name")
 	cmd.Flags().StringVar(&state, "state", "", "only those in this `STATE`: sandbox, requested, subscribed, suspended, ended")
 	complete(cmd, "state", "sandbox", "requested", "subscribed", "suspended", "ended")
