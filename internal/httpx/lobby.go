@@ -94,7 +94,7 @@ func (l *Lobby) run() {
 		case err == nil && l.tls != nil:
 			go l.secure(handshakes, conn)
 		case err == nil:
-			l.offer(rester{Conn: conn, socket: conn}.guest(l, serving), nil)
+			l.offer(rester{Conn: conn, socket: conn, after: l.after}.guest(l, serving), nil)
 		case !passing(err):
 			l.offer(nil, err) // the server ends by it
 			return
@@ -148,7 +148,7 @@ func (l *Lobby) secure(ctx context.Context, socket net.Conn) {
 	_ = conn.SetDeadline(time.Time{})
 	switch conn.ConnectionState().NegotiatedProtocol {
 	case "", "http/1.1", "http/1.0":
-		l.offer(rester{Conn: conn, socket: socket}.guest(l, serving), nil)
+		l.offer(rester{Conn: conn, socket: socket, after: l.after}.guest(l, serving), nil)
 	default:
 		l.offer(conn, nil)
 	}

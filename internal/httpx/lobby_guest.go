@@ -14,7 +14,8 @@ import (
 type guest struct {
 	net.Conn
 	lobby  *Lobby
-	socket net.Conn // beneath TLS
+	socket net.Conn      // beneath TLS
+	after  time.Duration // idle for as long, it leaves
 
 	mu     sync.Mutex
 	phase  phase
@@ -67,7 +68,7 @@ func (g *guest) SetReadDeadline(t time.Time) error {
 		if !g.back {
 			g.until = t
 		}
-		soon := time.Now().Add(g.lobby.after) //nolint:forbidigo // the network's clock
+		soon := time.Now().Add(g.after) //nolint:forbidigo // the network's clock
 		t = earlier(soon, earlier(g.asked, g.until))
 	case waiting:
 		g.phase = serving
@@ -140,7 +141,7 @@ func (g *guest) leave() bool {
 	if g.closed || g.Conn.SetReadDeadline(time.Time{}) != nil {
 		return false
 	}
-	g.left = g.lobby.resting.add(g.lobby, rester{g.Conn, g.socket, g.until})
+	g.left = g.lobby.resting.add(g.lobby, rester{g.Conn, g.socket, g.until, g.after, time.Now()}) //nolint:forbidigo // the network's clock
 	return g.left
 }
 
@@ -172,18 +173,34 @@ func (g *guest) beneath() net.Conn { return g.socket }
 type rester struct {
 	net.Conn
 	socket net.Conn
-	until  time.Time // zero: for ever
+	until  time.Time     // zero: for ever
+	after  time.Duration // of the guest that it was
+	since  time.Time
 }
 
 // wake gives it to net/http again. It waits still: what came may be no more than a part
 // of a record of TLS, of which net/http sees nothing, and then it goes back.
-func (r rester) wake(l *Lobby) { l.offer(r.guest(l, served), nil) }
+func (r rester) wake(l *Lobby) {
+	// To leave and come back costs as much as a small request. Who comes back at once
+	// stays for longer the next time.
+	if time.Since(r.since) < worth*r.after { //nolint:forbidigo // the network's clock
+		r.after = min(2*r.after, mostAfter*l.after)
+	} else {
+		r.after = l.after
+	}
+	l.offer(r.guest(l, served), nil)
+}
+
+const (
+	worth     = 2 // a stay is that is as many times as long as what it waited for
+	mostAfter = 4
+)
 
 // guest makes it net/http's: one that is new, or one that waits still.
 func (r rester) guest(l *Lobby, phase phase) net.Conn {
 	conn, secured := r.Conn.(*tls.Conn)
 	if !secured {
-		return &guest{Conn: r.Conn, lobby: l, socket: r.socket, phase: phase, until: r.until, back: phase == served}
+		return &guest{Conn: r.Conn, lobby: l, socket: r.socket, after: r.after, phase: phase, until: r.until, back: phase == served}
 	}
-	return &securedGuest{guest{Conn: r.Conn, lobby: l, socket: r.socket, phase: phase, until: r.until, back: phase == served}, conn}
+	return &securedGuest{guest{Conn: r.Conn, lobby: l, socket: r.socket, after: r.after, phase: phase, until: r.until, back: phase == served}, conn}
 }

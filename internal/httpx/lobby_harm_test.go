@@ -64,6 +64,25 @@ func TestARecordThatComesByteByByteIsReadOverManyStays(t *testing.T) {
 	}
 }
 
+// The attack: to come back each time that one has just left, by the thousand.
+func TestWhoComesBackAtOnceStaysForLonger(t *testing.T) {
+	l := newLodgeAfter(t, 100*time.Millisecond, false)
+	v := l.dial()
+	for range 2 {
+		v.send(get("x"))
+		v.answered("x")
+		l.settles()
+	}
+	for range 20 {
+		v.send(get("x"))
+		v.answered("x")
+		time.Sleep(110 * time.Millisecond)
+	}
+	if begun := l.begun.Load(); begun > 6 {
+		t.Errorf("it came back %d times", begun-1)
+	}
+}
+
 // The attack: to hold a connection for ever by a byte now and then.
 func TestAConnectionThatWakesWithoutARequestEndsInItsTime(t *testing.T) {
 	l := newLodgeAfter(t, time.Millisecond, true, func(s *http.Server) {
