@@ -54,6 +54,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 // then, the caller's connection is not used again after it: net/http would look
 // for a request behind a body that it could not read.
 func (b *clientBody) answering(c *call) {
+	httpx.Answering(b.ReadCloser)
 	if b.streams && !b.whole.Load() && c.r.ProtoMajor == 1 {
 		c.w.Header()["Connection"] = []string{"close"}
 	}

@@ -189,6 +189,10 @@ func (w way) speak(t *http.Transport) {
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingUpstream, PingTimeout: w.connect}
 }
 
+// defaultBodyTimeout is how long a body may keep an upstream waiting in all, where its
+// manifest does not say: an upload takes its time, but not for ever.
+const defaultBodyTimeout = time.Hour
+
 // serve passes a call on. The upstream's answer streams.
 func (p *proxy) serve(c *call) error {
 	if c.target == nil {
@@ -199,7 +203,7 @@ func (p *proxy) serve(c *call) error {
 		return err
 	}
 	body := &clientBody{ReadCloser: c.r.Body}
-	if c.body == nil && httpx.StreamBody(c.w, c.r) {
+	if c.body == nil && httpx.StreamBody(c.w, c.r, cmp.Or(c.api.Request.BodyTimeout, defaultBodyTimeout)) {
 		// The upstream may answer before it has all of the body. Without this,
 		// net/http would take the rest of it then, and the upstream would take what
 		// it has for the whole.
@@ -331,7 +335,7 @@ func (p *proxy) fail(c *call, body *clientBody, err error) {
 	case errors.As(err, &mismatch):
 		ref.reason, ref.next = mismatch.Error(), "whoever runs the API mends its answer, or its document"
 	case body.broken.Load(): // first: an end of input looks like a caller who is gone
-		ref = badBody("The body broke off before its end, or its chunks cannot be read")
+		ref = badBody("The body broke off before its end, took too long, or its chunks cannot be read")
 	case errors.Is(context.Cause(ctx), httpx.ErrStopping):
 		ref = unavailable("the node stopped, and the upstream had not answered in the time that was left")
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -55,17 +56,27 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	return buf.Bytes(), nil
 }
 
-// StreamBody makes r's body one that may be of any size and take any time, as
-// long as whoever reads it is not kept waiting for a minute. What the reader
-// does between two reads is not the sender's fault, and does not count. It reports
-// whether there is a body.
-func StreamBody(w http.ResponseWriter, r *http.Request) bool {
+// StreamBody makes r's body one that may be of any size, as long as whoever reads it is
+// not kept waiting for a minute at once, nor, before the answer has begun, for longer than
+// most in all. What the reader does between two reads is not the sender's fault, and does
+// not count. It reports whether there is a body.
+func StreamBody(w http.ResponseWriter, r *http.Request, most time.Duration) bool {
 	if r.Body == nil || r.Body == http.NoBody {
 		return false
 	}
 	deadline(w, 0)
-	r.Body = &stream{ReadCloser: r.Body, stall: watchdog{bite: func() { deadline(w, time.Nanosecond) }}}
+	s := &stream{ReadCloser: r.Body, most: most}
+	s.stall.bite = func() { s.cut(w) }
+	r.Body = s
 	return true
+}
+
+// Answering says that the answer to a body that streams has begun: from now on it is a
+// conversation, which takes as long as both sides like.
+func Answering(body io.ReadCloser) {
+	if s, ok := body.(*stream); ok {
+		s.answering.Store(true)
+	}
 }
 
 // StopBody ends a read of a streamed body that is under way.
@@ -75,17 +86,40 @@ func StopBody(w http.ResponseWriter) { deadline(w, time.Nanosecond) }
 // streamed and that nobody reads any more.
 func LeaveBody(w http.ResponseWriter) { deadline(w, unreadTimeout) }
 
-// stream cuts off a body that lets a read wait too long.
+// stream cuts off a body that lets a read wait too long, or all of them.
 type stream struct {
 	io.ReadCloser
-	stall watchdog
+	most, waited time.Duration
+	last         bool // the read under way has what is left of most
+	answering    atomic.Bool
+	stall        watchdog
 }
 
 // Read implements io.Reader.
 func (s *stream) Read(p []byte) (int, error) {
 	// Not a deadline set before: over HTTP/2 one that passes ends the body for good,
 	// also while nobody reads.
-	s.stall.start(stallTimeout)
-	defer s.stall.stop()
+	limit := stallTimeout
+	left := s.most - s.waited
+	if s.last = left < limit && !s.answering.Load(); s.last {
+		limit = max(left, 0)
+	}
+	began := time.Now() //nolint:forbidigo // the network's clock, not ours
+	s.stall.start(limit)
+	defer func() {
+		s.stall.stop()
+		s.waited += time.Now().Sub(began) //nolint:forbidigo,staticcheck // as above
+	}()
 	return s.ReadCloser.Read(p)
+}
+
+// cut is what the watchdog does. A read that had what was left waits on if the answer
+// has begun meanwhile.
+func (s *stream) cut(w http.ResponseWriter) {
+	if s.last && s.answering.Load() {
+		s.last = false
+		s.stall.timer.Reset(stallTimeout)
+		return
+	}
+	deadline(w, time.Nanosecond)
 }

@@ -134,6 +134,7 @@ const (
 type RequestRules struct {
 	Validate     Validation     // of parameters and JSON bodies against the document; ValidateEnforce unless the manifest says otherwise
 	MaxBody      int64          // bytes of a body that has to be read: checked, or searched; 0: 1 MiB
+	BodyTimeout  time.Duration  // how long a body that streams may keep waiting in all; 0: an hour
 	TIN          *TINRule       // nil: the API knows no TIN
 	Submitter    *SubmitterRule // nil: the API knows no submitter
 	Rate         *RateRule      // of calls by one app; nil: no limit

@@ -207,6 +207,7 @@ func (d *diff) request(name string, from, to RequestRules) {
 	}
 	changed("validation", from.Validate, to.Validate)
 	changed("max_body", from.MaxBody, to.MaxBody)
+	changed("body_timeout", from.BodyTimeout, to.BodyTimeout)
 	changed("public_health", from.PublicHealth, to.PublicHealth)
 	changed("public operations", joined(from.Public), joined(to.Public))
 	changed("unlisted calls", from.Unlisted, to.Unlisted)

@@ -69,6 +69,7 @@ upstreams:
 request:
   validate: off
   max_body: 256KiB
+  body_timeout: 2h
   tin: {header: providerTaxId, pointer: /providers/*/taxId, required: true}
   submitter: {header: submitterID, host_header: hostSubmitterID, pointer: /headers}
   public_health: true
@@ -103,7 +104,7 @@ request:
 			"production": {URL: "https://lib.example:8443", KeepPrefix: true, WebSocket: true},
 		},
 		manifest.RequestRules{
-			Validate: manifest.ValidateOff, MaxBody: 256 << 10, PublicHealth: true, IMAToken: true,
+			Validate: manifest.ValidateOff, MaxBody: 256 << 10, BodyTimeout: 2 * time.Hour, PublicHealth: true, IMAToken: true,
 			Public: []string{"list", "other"}, Unlisted: manifest.PassUnlisted,
 			TIN:       &manifest.TINRule{Header: "providerTaxId", Pointer: "/providers/*/taxId", Required: true},
 			Submitter: &manifest.SubmitterRule{Header: "submitterID", HostHeader: "hostSubmitterID", Pointer: "/headers"},
@@ -205,6 +206,7 @@ func TestEachMistakeIsOneClearLine(t *testing.T) {
 		{"a timeout that is too long", more("upstreams:\n  sandbox: {url: \"http://a\", timeout: 1h}"), `books/manifest.yaml:5: timeout is 1h0m0s; it must be from 100ms to 5m0s`},
 		{"validation that is not known", more("request: {validate: warn}"), `books/manifest.yaml:4: validate is "warn"; it must be "enforce", "report" or "off"`},
 		{"a body that is too large", more("request: {max_body: 65MiB}"), `books/manifest.yaml:4: max_body is 65MiB; at most 64 MiB are allowed`},
+		{"a body that may take for ever", more("request: {body_timeout: 1000h}"), `books/manifest.yaml:4: body_timeout is 1000h0m0s; it must be from 100ms to 168h0m0s`},
 		{"a size that is none", more("request: {max_body: 1 MB}"), `books/manifest.yaml:4: max_body is "1 MB"; write it as 256KiB`},
 		{"a rate without its number", more("request: {rate: {burst: 5}}"), `books/manifest.yaml:4: rate has no per_second`},
 		{"a rate of none", more("request: {rate: {per_second: 0}}"), `books/manifest.yaml:4: per_second is 0; it must be a whole number from 1 to 1000000`},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sallyport-dev/sallyport/internal/openapi"
@@ -14,6 +15,9 @@ import (
 // maxBody is the largest max_body that a manifest may ask for: a body that is
 // checked is held in memory.
 const maxBody = 64 << 20
+
+// maxBodyTimeout is the longest body_timeout.
+const maxBodyTimeout = 7 * 24 * time.Hour
 
 var (
 	headerName  = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
@@ -27,6 +31,7 @@ func (r *apiReader) request(n *strictyaml.Node) {
 	r.Map(n, "request", strictyaml.Fields{
 		"validate":      r.validation(&rules.Validate),
 		"max_body":      r.maxBody,
+		"body_timeout":  r.Duration("body_timeout", minTimeout, maxBodyTimeout, &rules.BodyTimeout),
 		"tin":           r.tin,
 		"submitter":     r.submitter,
 		"rate":          r.rate,
