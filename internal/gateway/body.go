@@ -145,7 +145,7 @@ func (g *Gateway) check(c *call) error {
 	}
 	if v := c.operation.Body.JSON.Check(c.body.document); v != nil {
 		ref := badBody("The body does not match the API: " + v.String())
-		ref.field = v.Field
+		ref.field, ref.faults = v.Field, faultsOf(v, inBody)
 		return g.mismatch(c, ref)
 	}
 	return nil

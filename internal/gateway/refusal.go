@@ -37,8 +37,9 @@ const (
 type refusal struct {
 	status    int
 	code      string
-	detail    string // what is wrong and what to do; nothing of the request
-	field     string // the field of the request that it is about
+	detail    string  // what is wrong and what to do; nothing of the request
+	field     string  // the field of the request that it is about
+	faults    []fault // what all does not match, if the request was held to the document
 	challenge oauth.BearerError
 	bearer    bool   // send a challenge at all (RFC 6750 §3)
 	scheme    string // of the challenge, if it is not Bearer
@@ -62,18 +63,26 @@ func (r *refusal) about(parameter string) *refusal {
 // Error implements error.
 func (r *refusal) Error() string { return r.code + ": " + r.detail }
 
+// fault is one thing that does not match, in the form of RFC 9457 §3.1.
+type fault struct {
+	Pointer   string `json:"pointer,omitempty"`   // into the body, as a fragment (RFC 6901 §6)
+	Parameter string `json:"parameter,omitempty"` // such as "query limit"
+	Detail    string `json:"detail"`
+}
+
 // problem is the body of every refusal: RFC 9457 for those who read that, and
 // the members that deployed clients match on.
 type problem struct {
-	Type        string `json:"type"`
-	Title       string `json:"title"`
-	Status      int    `json:"status"`
-	Detail      string `json:"detail"`
-	Instance    string `json:"instance"`
-	Error       string `json:"error"`
-	Description string `json:"error_description"`
-	TraceID     string `json:"traceId"`
-	Field       string `json:"field,omitempty"`
+	Type        string  `json:"type"`
+	Title       string  `json:"title"`
+	Status      int     `json:"status"`
+	Detail      string  `json:"detail"`
+	Instance    string  `json:"instance"`
+	Error       string  `json:"error"`
+	Description string  `json:"error_description"`
+	TraceID     string  `json:"traceId"`
+	Field       string  `json:"field,omitempty"`
+	Errors      []fault `json:"errors,omitempty"`
 }
 
 // refuse answers err and returns its code.
@@ -103,7 +112,7 @@ func (g *Gateway) refuse(c *call, err error) string {
 	}
 	body, _ := json.Marshal(problem{
 		Type: g.problemType(ref.code), Title: http.StatusText(ref.status), Status: ref.status, Detail: ref.detail,
-		Instance: "urn:trace:" + trace, Error: ref.code, Description: description(ref), TraceID: trace, Field: ref.field,
+		Instance: "urn:trace:" + trace, Error: ref.code, Description: description(ref), TraceID: trace, Field: ref.field, Errors: ref.faults,
 	})
 	httpx.WriteBody(c.w, ref.status, "application/problem+json", append(body, '\n'))
 	g.keep(c, ref, trace)

@@ -35,7 +35,24 @@ func (g *Gateway) parameters(c *call) error {
 	}
 	ref := badBody("The request does not match the API: " + v.String())
 	ref.field = v.Field
+	ref.faults = faultsOf(v, func(f *fault, field string) { f.Parameter = field })
 	return g.mismatch(c, ref)
+}
+
+// faultsOf lists violations; place says where one is.
+func faultsOf(v *openapi.Violation, place func(f *fault, field string)) []fault {
+	out := make([]fault, 0, 1+len(v.Others))
+	for _, one := range append([]openapi.Violation{*v}, v.Others...) {
+		f := fault{Detail: one.Text}
+		place(&f, one.Field)
+		out = append(out, f)
+	}
+	return out
+}
+
+// inBody places a fault in the body.
+func inBody(f *fault, pointer string) {
+	f.Pointer = "#" + (&url.URL{Fragment: pointer}).EscapedFragment()
 }
 
 // reads reports whether a header means something to the gateway itself.

@@ -83,6 +83,7 @@ type Values struct {
 // nil, or the first violation in the order of the document; its Field is like
 // "query limit". Parameters that the operation does not name are not looked at.
 func (op *Operation) CheckParameters(v Values) *Violation {
+	var told *Violation
 	for i := range op.Parameters {
 		p := &op.Parameters[i]
 		var texts []string
@@ -102,11 +103,17 @@ func (op *Operation) CheckParameters(v Values) *Violation {
 			continue
 		}
 		if violation := p.violation(texts); violation != nil {
-			violation.Field = p.In + " " + p.Name + violation.Field
-			return violation
+			all := append([]Violation{*violation}, violation.Others...)
+			for i := range all {
+				all[i].Field, all[i].Others = p.In+" "+p.Name+all[i].Field, nil
+			}
+			if told == nil {
+				told, all = &all[0], all[1:]
+			}
+			told.Others = append(told.Others, all[:min(len(all), mostTold-1-len(told.Others))]...)
 		}
 	}
-	return nil
+	return told
 }
 
 // violation says what is wrong with the texts of a parameter.

@@ -21,7 +21,13 @@ import (
 type Violation struct {
 	Field string // JSON pointer, e.g. "/subscriber/dateOfBirth"; empty: the body itself
 	Text  string // continues the field's name: "must be …", "is required"
+	// Others are what else does not match, in the document's order: a few are told at
+	// once, so that a client need not find them out one by one.
+	Others []Violation
 }
+
+// mostTold is how many violations are told at once.
+const mostTold = 10
 
 // String is a sentence without its full stop.
 func (v *Violation) String() string {
@@ -66,19 +72,67 @@ type finding struct {
 	err  *jsonschema.ValidationError
 }
 
-// first picks the violation to tell. The library walks maps in Go's random
-// order, so what it found is sorted: by the document's order of fields, outer
+// first picks the violation to tell, and a few others. The library walks maps in Go's
+// random order, so what it found is sorted: by the document's order of fields, outer
 // before inner, and a missing field before one that is not known.
 func (v *vocabulary) first(err *jsonschema.ValidationError) *Violation {
 	found := v.leaves(err)
-	best := slices.MinFunc(found, v.compare)
-	text := v.text(best)
-	for _, other := range found { // two rules about one field: the same words first, always
-		if slices.Equal(other.path, best.path) {
-			text = min(text, v.text(other))
+	best := v.foremost(found)
+	texts := make([]string, len(best))
+	for _, f := range found { // two rules about one field: the same words first, always
+		for i := range best {
+			if slices.Equal(f.path, best[i].path) {
+				if text := v.text(f); texts[i] == "" || text < texts[i] {
+					texts[i] = text
+				}
+				break
+			}
 		}
 	}
-	return &Violation{Field: v.pointer(best), Text: text}
+	told := &Violation{Field: v.pointer(best[0]), Text: texts[0]}
+	add := func(f finding, text string) {
+		other := Violation{Field: v.pointer(f), Text: text}
+		same := func(o Violation) bool { return o.Field == other.Field && o.Text == other.Text }
+		if len(told.Others) < mostTold-1 && !same(*told) && !slices.ContainsFunc(told.Others, same) {
+			told.Others = append(told.Others, other)
+		}
+	}
+	for i, f := range best {
+		add(f, texts[i])
+		for _, name := range missing(f)[min(1, len(missing(f))):] {
+			add(finding{path: join(f.err.InstanceLocation, name), err: f.err}, v.text(f))
+		}
+	}
+	return told
+}
+
+// missing are the fields that a finding says to be missing; the first is its path's.
+func missing(f finding) []string {
+	switch k := f.err.ErrorKind.(type) {
+	case *kind.Required:
+		return k.Missing
+	case *kind.DependentRequired:
+		return k.Missing
+	}
+	return nil
+}
+
+// foremost returns the first few of what was found, one for each field, in order. It
+// looks at each once: there may be one for every value of a large body.
+func (v *vocabulary) foremost(found []finding) []finding {
+	best := make([]finding, 0, mostTold+1)
+	for _, f := range found {
+		if len(best) == mostTold && v.compare(f, best[mostTold-1]) >= 0 {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(best, f, v.compare)
+		if at < len(best) && slices.Equal(best[at].path, f.path) {
+			continue
+		}
+		best = slices.Insert(best, at, f)
+		best = best[:min(len(best), mostTold)]
+	}
+	return best
 }
 
 // leaves flattens the tree of errors. Of alternatives that all fail it follows

@@ -299,3 +299,77 @@ func TestACallIsExplainedAsOfAnAppWithoutAToken(t *testing.T) {
 		t.Errorf("a disabled one: %+v %v", e, err)
 	}
 }
+
+func TestAMismatchTellsSeveralFaultsAtOnce(t *testing.T) {
+	s := start(t)
+	s.applyAlso(map[string]string{
+		"many-v1/manifest.yaml": `title: Many
+base_path: /many/v1
+products: [MN_Product_Eligibility_v3]
+openapi: openapi.yaml
+`,
+		"many-v1/openapi.yaml": `openapi: 3.1.0
+info: {title: Many, version: "1"}
+paths:
+  /things:
+    post:
+      operationId: make
+      parameters:
+        - {name: limit, in: query, schema: {type: integer}}
+        - {name: order, in: query, required: true, schema: {type: string}}
+      requestBody:
+        required: true
+        content:
+          application/json:
+            schema:
+              type: object
+              required: [name, kind, size]
+              additionalProperties: false
+              properties:
+                name: {type: string, maxLength: 3}
+                kind: {enum: [a, b]}
+                size: {type: integer}
+                "a/b c": {type: integer}
+                list: {type: array, items: {type: object, required: [x, y], properties: {x: {type: integer}, y: {type: integer}}}}
+      responses:
+        "200": {description: Made}
+`,
+	})
+	e := s.Environments["sandbox"]
+	token := s.token(e)
+	type told struct {
+		Detail, Field string
+		Errors        []struct{ Pointer, Parameter, Detail string }
+	}
+	ask := func(query, body string) (out told) {
+		a := s.do("POST", e.URL+"/many/v1/things"+query, map[string]string{"Authorization": "Bearer " + token, "Content-Type": "application/json"}, body)
+		if err := json.Unmarshal(a.body, &out); err != nil || a.status != 400 {
+			t.Fatalf("%s: %d %s", body, a.status, a.body)
+		}
+		return out
+	}
+	places := func(o told) (all []string) {
+		for _, e := range o.Errors {
+			all = append(all, e.Pointer+e.Parameter+" "+e.Detail)
+		}
+		return all
+	}
+	got := ask("?order=up", `{"name":"Jane Roe","a/b c":"x","list":[{"x":"1"}]}`)
+	want := []string{
+		"#/name must have at most 3 characters", "#/kind is required", "#/size is required",
+		"#/a~1b%20c must be a whole number", "#/list/0/x must be a whole number", "#/list/0/y is required",
+	}
+	if !slices.Equal(places(got), want) || got.Field != "/name" || !strings.Contains(got.Detail, "/name must have at most 3 characters") {
+		t.Errorf("got %+v, want %q", got, want)
+	}
+	if got = ask("?order=up", "[]"); len(got.Errors) != 1 || got.Errors[0].Pointer != "#" {
+		t.Errorf("the body itself: %+v", got)
+	}
+	if got = ask("?limit=many", "{}"); !slices.Equal(places(got), []string{"query limit must be a whole number", "query order is required"}) || got.Field != "query limit" {
+		t.Errorf("parameters: %+v", got)
+	}
+	many := strings.Repeat(`{"x":"Jane","y":"Roe"},`, 2000)
+	if got = ask("?order=up", `{"name":"a","kind":"a","size":1,"list":[`+strings.TrimSuffix(many, ",")+`]}`); len(got.Errors) != 10 || got.Errors[9].Pointer != "#/list/4/y" {
+		t.Errorf("many: %+v", got)
+	}
+}
