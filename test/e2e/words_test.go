@@ -37,7 +37,7 @@ func TestARefusalSaysWhatToDo(t *testing.T) {
 		t.Errorf("the page that a refusal names: %d", page.status)
 	}
 	foreign := s.form(e.URL+"/oauth2/token", "grant_type", "client_credentials", "client_id", e.ClientID, "client_secret", e.ClientSecret, "scope", "openid")
-	if why := s.why(foreign); !strings.Contains(why.Reason, "which are MN_Product_") {
+	if why := s.why(foreign); !strings.Contains(why.Reason, "the app's products here are MN_Product_") {
 		t.Errorf("a scope that the app has not: %q", why.Reason)
 	}
 }
