@@ -229,7 +229,11 @@ func BenchmarkCall(b *testing.B) {
 		one := s.benchToken(b, "/oauth2/token", 1)
 		b.Run(fmt.Sprintf("cached token, %d apps", apps), call(h, []string{one}))
 		b.Run(fmt.Sprintf("token verified each time, %d apps", apps), func(b *testing.B) {
-			uncached, cached := s.verifier(b, -1), s.production().gateway.Verifier
+			cached := s.production().gateway.Verifier
+			uncached, err := s.otherVerifier(-1)
+			if err != nil {
+				b.Fatal(err)
+			}
 			s.production().gateway.Verifier = uncached
 			defer func() { s.production().gateway.Verifier = cached }()
 			call(h, []string{one})(b)
@@ -261,17 +265,12 @@ func (b *buffers) Put(p []byte) { b.pool.Put(&p) }
 
 var benchAnswer = []byte(`{"status":"ok","pad":"` + strings.Repeat("x", 1000) + `"}`)
 
-// verifier is one like production's, with another cache.
-func (s *Server) verifier(b *testing.B, cache int) *token.Verifier {
-	b.Helper()
+// otherVerifier is one like production's, with another cache.
+func (s *Server) otherVerifier(cache int) (*token.Verifier, error) {
 	e := s.production()
-	v, err := token.NewVerifier(token.VerifierConfig{
+	return token.NewVerifier(token.VerifierConfig{
 		Ring: e.ring, Issuer: e.issuer, Audience: s.Config.Audience, Environment: string(e.name), Leeway: tokenLeeway, CacheSize: cache, Now: s.Now,
 	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	return v
 }
 
 func call(h http.Handler, tokens []string) func(*testing.B) {

@@ -22,6 +22,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/limit"
 	"github.com/sallyport-dev/sallyport/internal/loglines"
+	"github.com/sallyport-dev/sallyport/internal/token"
 	"github.com/sallyport-dev/sallyport/internal/usage"
 )
 
@@ -50,6 +51,7 @@ type order struct {
 	// Upstream is where production has an API, if it is to have one; if Null, to where
 	// everything is passed on.
 	Upstream string
+	Apart    bool // its gateway knows nothing of what its token service has made, as if that were another node
 	Changes  bool // a server that an operator changes, with a store and few apps
 	Routes   int  // operations, in APIs of at most 100; 0: one API of one operation
 }
@@ -103,6 +105,11 @@ func measureMe(text string, in io.Reader, out io.Writer) error {
 			return err
 		}
 		s.production().gateway.SetCatalog(catalog)
+	}
+	if o.Apart {
+		if s.production().gateway.Verifier, err = s.otherVerifier(token.DefaultCacheSize); err != nil {
+			return err
+		}
 	}
 	var serving errgroup.Group
 	where := map[string]string{"ca": s.ca.File}

@@ -38,6 +38,7 @@ type order struct {
 	// Upstream is where production has an API, if it is to have one; if Null, to where
 	// everything is passed on.
 	Upstream string
+	Apart    bool // its gateway knows nothing of what its token service has made, as if that were another node
 	Changes  bool // a server that an operator changes, with a store and few apps
 	Routes   int  // operations, in APIs of at most routesInAPI; 0: onePath alone
 }
