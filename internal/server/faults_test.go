@@ -145,7 +145,9 @@ func wayOf(i int) string { return [...]string{"relay", "transport"}[i] }
 func newFaulty(t *testing.T, upstreams map[string]string) *faulty {
 	t.Helper()
 	f := &faulty{log: &journal{}}
-	f.node = runWith(t, server.Options{Config: settings(t, t.TempDir(), ""), Now: time.Now, Logger: slog.New(slog.NewJSONHandler(f.log, nil))})
+	c := settings(t, t.TempDir(), "")
+	c.Log.Paths = true // by which requests are told apart
+	f.node = runWith(t, server.Options{Config: c, Now: time.Now, Logger: slog.New(slog.NewJSONHandler(f.log, nil))})
 	f.file(upstreams)
 	return f
 }

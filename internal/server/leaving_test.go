@@ -22,6 +22,7 @@ func leaving(t *testing.T, upstream *rawUpstream) (f *faulty, end func() error) 
 	f = &faulty{log: &journal{}}
 	c := settings(t, t.TempDir(), "")
 	c.Shutdown.Finish = config.Duration(500 * time.Millisecond)
+	c.Log.Paths = true // by which requests are told apart
 	f.node, end = runUntil(t, server.Options{Config: c, Now: time.Now, Logger: slog.New(slog.NewJSONHandler(f.log, nil))})
 	f.file(map[string]string{"http": fmt.Sprintf("url: \"http://%s\", websocket: true", upstream.Addr())})
 	return f, end

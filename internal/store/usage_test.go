@@ -58,7 +58,7 @@ func TestUsageAddsUp(t *testing.T) {
 }
 
 func TestUsageOfManyNodesAtOnceIsCountedOnce(t *testing.T) {
-	const nodes, times, keys = 4, 2, 450 // more than two batches
+	const nodes, times, keys = 4, 1, 250 // more than one batch
 	storetest.Run(t, func(t *testing.T, s *store.Store) {
 		var all sync.WaitGroup
 		for n := range nodes {

@@ -130,8 +130,8 @@ func TestACallWithoutMockDataSaysHowToGetLiveData(t *testing.T) {
 		header      map[string]string
 		says, next  string
 	}{
-		{"an organization that is not subscribed", newcomer, nil, "For live data have the operator approve it", "sallyport subscription approve"},
-		{"the header environment", s.token(e), map[string]string{"environment": "sandbox"}, "For live data leave the header out", "leave the header out"},
+		{"an organization that is not subscribed", newcomer, nil, "For live data, have the operator approve", "sallyport subscription approve"},
+		{"the header environment", s.token(e), map[string]string{"environment": "sandbox"}, "For live data, leave the header out", "leave the header out"},
 	} {
 		t.Run(is.name, func(t *testing.T) {
 			call := apiCall{Method: "GET", URL: e.URL + "/raw/x", Headers: is.header}
