@@ -31,6 +31,7 @@ type engine struct {
 	fault       func(error) fault
 	notify      string // statement that wakes the other nodes; empty: there are none
 	uncancelled bool
+	numbered    bool // placeholders of many rows have numbers
 }
 
 // channel is the name that nodes listen on.
@@ -42,7 +43,7 @@ func sqliteEngine() *engine {
 
 func postgresEngine() *engine {
 	return &engine{
-		name: "postgres", dialect: goose.DialectPostgres, lock: true, fault: postgresFault,
+		name: "postgres", dialect: goose.DialectPostgres, lock: true, fault: postgresFault, numbered: true,
 		notify: "SELECT pg_notify('" + channel + "', '')",
 	}
 }

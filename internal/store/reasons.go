@@ -40,7 +40,7 @@ func (s *session) addRefusals(refusals []usage.Refusal) error {
 	}
 	return s.put("add refusals", nil,
 		`INSERT INTO refusals (`+refusalColumns+`, proven)
-		 VALUES `+tuples(len(refusals), "%, %, %, %, %, %, %, %, %, %, %, %, %, %, %, %, %, %, %")+`
+		 VALUES `+s.engine.tuples(len(refusals), "%, %, %, %, %, %, %, %, %, %, %, %, %, %, %, %, %, %, %")+`
 		 ON CONFLICT (id) DO NOTHING`, args...)
 }
 

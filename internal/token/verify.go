@@ -27,14 +27,14 @@ type VerifierConfig struct {
 	// Leeway is how far exp, nbf and iat may be off; default 30 seconds
 	// (CONTRACT 4.1). A ring's leeway must not be shorter.
 	Leeway    time.Duration
-	CacheSize int // how many tokens are remembered; default 20,000; negative: none
+	CacheSize int // how many tokens are remembered; default 50,000; negative: none
 	Now       func() time.Time
 }
 
 // The defaults of VerifierConfig.
 const (
 	DefaultLeeway    = 30 * time.Second
-	DefaultCacheSize = 20_000
+	DefaultCacheSize = 50_000
 )
 
 // Verifier verifies the access tokens of one environment. It is safe for
