@@ -17,6 +17,7 @@ run: build ## build and start the demo; Ctrl-C stops it. DATA=dir chooses its fo
 
 build:     ## build bin/sallyport
 	@mkdir -p bin
+	@test -x $(BIN) || echo "Building $(BIN); the first time that takes a minute."
 	@$(GO) build -trimpath -ldflags "-s -w -X github.com/sallyport-dev/sallyport/internal/cli.linkedVersion=$(VERSION)" -o $(BIN) ./cmd/sallyport
 
 build-pkcs11: ## build bin/sallyport with cgo, for signing keys in a security module
